@@ -1,0 +1,22 @@
+import { historyBench } from './history.ts';
+import { replayBench } from './replay.ts';
+
+/**
+ * npm run bench: every figure is a ratio to a reference that is measured in the same run, in turn with
+ * ours, as machines are shared and noisy. ARCHITECTURE.md says what they were last.
+ */
+
+const benches: Readonly<Record<string, () => Promise<void>>> = {
+  replay: replayBench,
+  history: historyBench,
+};
+
+const asked = process.argv.slice(2);
+for (const name of asked.length > 0 ? asked : Object.keys(benches)) {
+  const bench = benches[name];
+  if (bench === undefined) {
+    process.stderr.write(`There is no benchmark "${name}". There are: ${Object.keys(benches).join(', ')}.\n`);
+    process.exit(2);
+  }
+  await bench();
+}

@@ -1,0 +1,35 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import fastify from 'fastify';
+import { explainValidation } from './validation.ts';
+
+/** Bytes of a request's body at most; no route takes one yet. */
+const BODY_BYTES_MAX = 64 * 1024;
+/** Characters of one path parameter at most. */
+const PATH_PARAMETER_CHARS_MAX = 200;
+/** How long a client may take to send its request. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
+export type ApiInstance = ReturnType<typeof createInstance>;
+
+/**
+ * Makes the Fastify instance that the routes are added to. Its log is off: what is worth a line is logged
+ * where it happens.
+ *
+ * Replies are written by JSON.stringify: for the state of 120 signals the serializers that Fastify makes of
+ * schemas take 1.7 times as long (0.09 ms against 0.05), and they leave out what a schema forgot.
+ */
+export function createInstance() {
+  return fastify({
+    logger: false,
+    forceCloseConnections: true,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: PATH_PARAMETER_CHARS_MAX },
+    schemaErrorFormatter: explainValidation,
+    ajv: {
+      customOptions: { coerceTypes: 'array', removeAdditional: false, allErrors: false, verbose: true },
+    },
+  })
+    .withTypeProvider<TypeBoxTypeProvider>()
+    .setSerializerCompiler(() => JSON.stringify);
+}

@@ -1,0 +1,24 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { ApiInstance } from '../instance.ts';
+
+/** The page at `/`: the latest value of every signal, for a look with a browser. */
+export function overviewRoutes(api: ApiInstance): void {
+  const page = readFileSync(new URL('../overview.html', import.meta.url), 'utf8');
+  const policy = [
+    "default-src 'none'",
+    "connect-src 'self'",
+    `script-src ${hashOf(page, 'script type="module"')}`,
+    `style-src ${hashOf(page, 'style')}`,
+  ].join('; ');
+  api.get('/', (_request, reply) =>
+    reply.type('text/html; charset=utf-8').header('content-security-policy', policy).send(page),
+  );
+}
+
+/** Allows the page's own element and nothing that could get into it. */
+function hashOf(page: string, tag: string): string {
+  const start = page.indexOf(`<${tag}>`) + tag.length + 2;
+  const text = page.slice(start, page.indexOf(`</${tag.split(' ')[0]}>`, start));
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+}

@@ -1,0 +1,84 @@
+import { type Static, Type } from 'typebox';
+import type { SeriesQuery, SignalKey } from '../../history/history-query.ts';
+import { MESSAGE_TYPE } from '../../protocol/kart-codec.ts';
+import type { ProtocolRegistry } from '../../protocol/protocol-registry.ts';
+import { wallClockUs } from '../../shared/clock.ts';
+import { QueryError } from '../../shared/errors.ts';
+import { SERIES_POINTS_MAX, SERIES_SIGNALS_MAX } from '../../shared/limits.ts';
+import type { ApiInstance } from '../instance.ts';
+import { commandOf, componentOf, componentTypeOf, messageTypeOf } from '../names.ts';
+import { ErrorSchema, SeriesSchema } from '../schemas.ts';
+import type { ApiSources } from '../sources.ts';
+import { parseTime } from '../time-parameter.ts';
+
+const POINTS_DEFAULT = 500;
+/** How far back an answer goes that doesn't say from when. */
+const SPAN_DEFAULT_US = 3_600_000_000;
+
+const SeriesQuerySchema = Type.Object(
+  {
+    signal: Type.Array(Type.String({ description: 'component type/component id/command id' }), {
+      minItems: 1,
+      maxItems: SERIES_SIGNALS_MAX,
+    }),
+    from: Type.Optional(
+      Type.String({ description: 'epoch seconds or ISO 8601, inclusive; an hour before `to`' }),
+    ),
+    to: Type.Optional(Type.String({ description: 'epoch seconds or ISO 8601, exclusive; now by default' })),
+    points: Type.Optional(Type.Integer({ minimum: 1, maximum: SERIES_POINTS_MAX })),
+    message_type: Type.Optional(Type.String({ description: 'STATUS by default' })),
+    bus: Type.Optional(Type.String()),
+  },
+  { additionalProperties: false },
+);
+
+/** Signals over time, as so many points as a plot has. */
+export function seriesRoutes(api: ApiInstance, { registry, history }: ApiSources): void {
+  const schema = {
+    querystring: SeriesQuerySchema,
+    response: { 200: SeriesSchema, 400: ErrorSchema, 503: ErrorSchema },
+  };
+  api.get('/api/series', { schema }, async ({ query }, reply) => {
+    const text = await history.series(seriesQuery(registry, query));
+    // The reader's thread has written the JSON already.
+    return reply.type('application/json; charset=utf-8').send(text as never);
+  });
+}
+
+function seriesQuery(registry: ProtocolRegistry, parameters: Static<typeof SeriesQuerySchema>): SeriesQuery {
+  const { signal, from, to, points = POINTS_DEFAULT, message_type, bus } = parameters;
+  const toUs = to === undefined ? wallClockUs() : parseTime('to', to);
+  const fromUs = from === undefined ? toUs - SPAN_DEFAULT_US : parseTime('from', from);
+  if (fromUs >= toUs) {
+    throw new QueryError(
+      400,
+      'TIME_INVALID',
+      `Expected from to be before to, found ${from} and ${to ?? 'now'}.`,
+    );
+  }
+  return {
+    signals: signal.map((path) => signalKey(registry, path)),
+    messageType: message_type === undefined ? MESSAGE_TYPE.STATUS : messageTypeOf(registry, message_type),
+    bus,
+    fromUs,
+    toUs,
+    points,
+  };
+}
+
+function signalKey(registry: ProtocolRegistry, path: string): SignalKey {
+  const [type, id, command, ...more] = path.split('/');
+  if (type === undefined || id === undefined || command === undefined || more.length > 0) {
+    throw new QueryError(
+      400,
+      'SIGNAL_INVALID',
+      `Expected signal to be component type/component id/command id, such as MOTORS/MOTOR_LEFT_REAR/RPM, found "${path.slice(0, 60)}".`,
+    );
+  }
+  const componentType = componentTypeOf(registry, type, 400);
+  return {
+    componentType,
+    componentId: componentOf(registry, componentType, id, 400),
+    commandId: commandOf(registry, componentType, command),
+  };
+}

@@ -1,0 +1,204 @@
+import { type Static, Type } from 'typebox';
+
+/** What goes over the wire. The types of clients and of the dashboard come from here. */
+
+const Nullable = {
+  number: Type.Unsafe<number | null>({ type: ['number', 'null'] }),
+  integer: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
+  string: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
+};
+
+export const ErrorSchema = Type.Object(
+  {
+    statusCode: Type.Integer(),
+    code: Type.String({ description: 'stable, for programs' }),
+    error: Type.String(),
+    message: Type.String({ description: 'what was expected, what was found and what to do' }),
+  },
+  { title: 'Error' },
+);
+
+const SignalFields = {
+  value: Type.Number({ description: 'physical value, in `unit`' }),
+  raw_value: Type.Number({ description: 'what the wire carried' }),
+  value_name: Nullable.string,
+  unit: Nullable.string,
+  value_type: Type.String(),
+  message_type: Type.String(),
+  timestamp: Type.Number({ description: 'seconds since the epoch, with microseconds' }),
+  bus: Type.String(),
+  node_id: Type.Integer({ description: 'CAN id of the sending node' }),
+};
+
+export const SignalStateSchema = Type.Object(
+  {
+    ...SignalFields,
+    age_s: Type.Number({ description: 'since it arrived, by a clock that never jumps' }),
+    stale: Type.Boolean({ description: 'silent for three times its usual interval, at least 1 s' }),
+    count: Type.Integer({ description: 'samples so far, of earlier runs too' }),
+    rate_hz: Type.Number(),
+  },
+  { title: 'SignalState' },
+);
+
+export const StateSchema = Type.Object(
+  {
+    timestamp: Type.Number({ description: 'now, in seconds since the epoch' }),
+    simulated: Type.Boolean({ description: 'whether any bus is simulated' }),
+    components: Type.Record(
+      Type.String(),
+      Type.Record(Type.String(), Type.Record(Type.String(), SignalStateSchema)),
+      { description: 'component type, component id, command id' },
+    ),
+  },
+  { title: 'State' },
+);
+
+export const SampleSchema = Type.Object(
+  {
+    seq: Type.Integer({ description: 'counts every sample, over restarts too' }),
+    timestamp: SignalFields.timestamp,
+    bus: Type.String(),
+    node_id: Type.Integer(),
+    message_type: Type.String(),
+    component_type: Type.String(),
+    component_id: Type.String(),
+    command_id: Type.String(),
+    value_type: Type.String(),
+    value: Type.Number(),
+    raw_value: Type.Number(),
+    value_name: Nullable.string,
+    unit: Nullable.string,
+  },
+  { title: 'Sample' },
+);
+
+const SpanColumn = Type.Array(Nullable.number);
+
+export const SeriesSchema = Type.Object(
+  {
+    from: Type.Number({ description: 'seconds since the epoch, inclusive' }),
+    to: Type.Number({ description: 'exclusive' }),
+    step_s: Type.Number({ description: 'length of each of the equal spans of time' }),
+    timestamps: Type.Array(Type.Number(), { description: 'where each span begins' }),
+    signals: Type.Array(
+      Type.Object({
+        unit: Nullable.string,
+        value_names: Type.Unsafe<Record<string, string> | null>({ type: ['object', 'null'] }),
+        count: Type.Array(Type.Integer(), { description: 'samples in each span' }),
+        min: SpanColumn,
+        max: SpanColumn,
+        mean: SpanColumn,
+        last: SpanColumn,
+      }),
+      { description: 'in the order in which they were asked for; null where a span has no sample' },
+    ),
+  },
+  { title: 'Series' },
+);
+
+const ProblemSchema = Type.Unsafe<{ code: string; message: string } | null>({
+  type: ['object', 'null'],
+  properties: { code: { type: 'string' }, message: { type: 'string' } },
+  required: ['code', 'message'],
+});
+
+const FrameCountsSchema = Type.Record(Type.String(), Type.Integer());
+
+const BusStatusSchema = Type.Object(
+  {
+    name: Type.String(),
+    url: Type.String(),
+    kind: Type.String(),
+    simulated: Type.Boolean(),
+    state: Type.String({ description: 'starting, open, unavailable, ended or stopped' }),
+    since: Type.Number(),
+    problem: ProblemSchema,
+    frames: Type.Integer(),
+    frames_per_s: Type.Number(),
+    frames_sent: Type.Integer(),
+    reopened: Type.Integer(),
+    outcomes: FrameCountsSchema,
+    can_ids: Type.Array(
+      Type.Object({
+        can_id: Type.Integer(),
+        extended: Type.Boolean(),
+        frames: Type.Integer(),
+        outcomes: FrameCountsSchema,
+      }),
+    ),
+    frames_of_other_ids: Type.Integer({ description: 'of 29-bit ids beyond those counted one by one' }),
+    driver: Type.Record(Type.String(), Type.Unsafe<number | string | boolean | null>({})),
+  },
+  { title: 'BusStatus' },
+);
+
+const QueueSchema = Type.Object({ used: Type.Integer(), max: Type.Integer() });
+
+export const StatusSchema = Type.Object(
+  {
+    version: Type.String(),
+    timestamp: Type.Number(),
+    started: Type.Number(),
+    uptime_s: Type.Number(),
+    simulated: Type.Boolean(),
+    buses: Type.Array(BusStatusSchema),
+    state: Type.Object({ signals: Type.Integer(), series: Type.Integer(), series_max: Type.Integer() }),
+    history: Type.Object({
+      path: Type.String(),
+      state: Type.String({ description: 'open, failed or closed' }),
+      samples: Type.Integer(),
+      first_timestamp: Nullable.number,
+      last_timestamp: Nullable.number,
+      bytes: Type.Integer(),
+      samples_stored: Type.Integer({ description: 'since the start' }),
+      samples_lost: Type.Object({ queue: Type.Integer(), write: Type.Integer() }),
+      commits: Type.Integer(),
+      last_commit_ms: Nullable.number,
+      problem: ProblemSchema,
+      damages: Type.Integer({ description: 'times that something stored could not be read' }),
+      max_samples: Nullable.integer,
+      max_age_s: Nullable.number,
+      flush_interval_s: Type.Number(),
+      sample_batches: QueueSchema,
+      queries: QueueSchema,
+    }),
+    process: Type.Object({
+      pid: Type.Integer(),
+      node: Type.String(),
+      cpu_s: Type.Number({ description: 'all threads, since the start' }),
+      memory_bytes: Type.Integer(),
+      heap_bytes: Type.Integer(),
+      event_loop_busy: Type.Number({ description: 'share of the time since the start, 0 to 1' }),
+      threads: Type.Array(Type.String()),
+    }),
+    host: Type.Object({
+      name: Type.String(),
+      platform: Type.String(),
+      cpus: Type.Integer(),
+      load_1min: Type.Number(),
+      memory_total_bytes: Type.Integer(),
+      memory_free_bytes: Type.Integer(),
+      disk_total_bytes: Nullable.integer,
+      disk_free_bytes: Nullable.integer,
+      temperature_c: Nullable.number,
+      uptime_s: Type.Number(),
+    }),
+  },
+  { title: 'Status' },
+);
+
+export const HealthSchema = Type.Object({ status: Type.String() }, { title: 'Health' });
+
+export const ReadinessSchema = Type.Object(
+  { ready: Type.Boolean(), history: Type.String(), buses: Type.Record(Type.String(), Type.String()) },
+  { title: 'Readiness' },
+);
+
+export type ErrorReply = Static<typeof ErrorSchema>;
+export type SignalStateReply = Static<typeof SignalStateSchema>;
+export type StateReply = Static<typeof StateSchema>;
+export type SeriesReply = Static<typeof SeriesSchema>;
+export type SampleReply = Static<typeof SampleSchema>;
+export type StatusReply = Static<typeof StatusSchema>;
+export type ReadinessReply = Static<typeof ReadinessSchema>;

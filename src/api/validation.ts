@@ -1,0 +1,43 @@
+import type { FastifySchemaValidationError } from 'fastify/types/schema.js';
+
+/** Says of a request that its schema refuses what was expected, what was found and where. */
+export function explainValidation(errors: FastifySchemaValidationError[], where: string): Error {
+  const [error] = errors as (FastifySchemaValidationError & { data?: unknown; parentSchema?: Schema })[];
+  if (error === undefined) return new Error(`${where}: not as expected`);
+  if (error.keyword === 'additionalProperties') {
+    const known = Object.keys(error.parentSchema?.properties ?? {}).join(', ');
+    return new Error(
+      `There is no parameter ${String(error.params.additionalProperty)}; the parameters are: ${known}.`,
+    );
+  }
+  if (error.keyword === 'required') {
+    return new Error(`Expected the parameter ${String(error.params.missingProperty)}, found none.`);
+  }
+  const name = error.instancePath.slice(1) || where;
+  return new Error(
+    `Expected ${name} to be ${describeSchema(error.parentSchema)}, found ${shown(error.data)}.`,
+  );
+}
+
+interface Schema {
+  readonly type?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly { readonly const?: unknown }[];
+  readonly properties?: object;
+}
+
+function describeSchema(schema: Schema | undefined): string {
+  if (schema?.enum !== undefined) return `one of ${schema.enum.join(', ')}`;
+  const type = schema?.type === 'integer' ? 'an integer' : `a ${schema?.type ?? 'valid value'}`;
+  if (schema?.minimum !== undefined && schema.maximum !== undefined) {
+    return `${type} from ${schema.minimum} to ${schema.maximum}`;
+  }
+  return schema?.minimum === undefined ? type : `${type}, ${schema.minimum} or more`;
+}
+
+function shown(data: unknown): string {
+  const text = JSON.stringify(data) ?? String(data);
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}

@@ -1,0 +1,43 @@
+import type { CanFrame } from './can-frame.ts';
+import type { FrameBatch } from './frame-batch.ts';
+
+/**
+ * What every kind of bus looks like to the bus worker, which runs one driver in one thread and calls
+ * it from a plain loop: open, then read until it ends or fails, then close. Everything is synchronous:
+ * the thread has nothing else to do.
+ *
+ *   open    BusError BUS_UNAVAILABLE (interface missing or down, file missing): tried again later
+ *   read    BusError BUS_LOST (interface gone, socket error): closed and opened again
+ *   send    BusError BUS_READ_ONLY, BUS_SEND_FAILED: told to the caller, the bus goes on
+ */
+export interface BusDriver {
+  /** For a driver that waits in a system call: a file descriptor, written to, that ends the wait. */
+  readonly wakeFd?: number;
+
+  /** Throws BusError; what was opened half is closed again. */
+  open(): void;
+
+  /**
+   * Appends frames to `batch`, which has room, as soon as there are any; blocks until there are, or
+   * until the worker is to look at its messages. Never waits longer than BUS_WAIT_MAX_MS.
+   */
+  read(batch: FrameBatch): ReadOutcome;
+
+  /** Sends one frame or throws BusError. */
+  send(frame: CanFrame): void;
+
+  /** Frees everything; open() may follow. Never throws. */
+  close(): void;
+
+  /** Counters and facts of this kind of bus for /api/status: plain numbers and short strings. */
+  status(): Record<string, number | string | boolean | null>;
+}
+
+/** `more`: call read again. `ended`: the source is exhausted and will not give another frame. */
+export type ReadOutcome = 'more' | 'ended';
+
+/**
+ * How a driver that isn't waiting in a system call waits: until `timeoutMs` is over or the main thread
+ * has a message for the worker.
+ */
+export type WaitForWake = (timeoutMs: number) => void;

@@ -1,0 +1,47 @@
+import type { BusUrl } from './bus-url.ts';
+import type { CanFrame } from './can-frame.ts';
+
+/** What a bus worker is started with. */
+export interface BusWorkerData {
+  readonly url: BusUrl;
+  /** Two words of shared memory, see BUS_CONTROL. */
+  readonly control: Int32Array<SharedArrayBuffer>;
+}
+
+/** The words through which the two threads see each other without a message. */
+export const BUS_CONTROL = {
+  /** Counted up by the main thread whenever it wants the worker to look at its messages. */
+  WAKE: 0,
+  /** 1 while the worker has frames that it can't send for want of a free batch. */
+  STARVED: 1,
+  WORDS: 2,
+} as const;
+
+export type ToBusWorker =
+  /** A batch that the main thread is done with. */
+  | { readonly kind: 'recycle'; readonly buffer: ArrayBuffer }
+  | { readonly kind: 'send'; readonly id: number; readonly frame: CanFrame }
+  | { readonly kind: 'stop' };
+
+export type FromBusWorker =
+  | { readonly kind: 'started'; readonly wakeFd: number | null }
+  | { readonly kind: 'frames'; readonly buffer: ArrayBuffer; readonly count: number }
+  | { readonly kind: 'state'; readonly state: BusWorkerState; readonly problem: BusProblem | null }
+  /** The driver's counters; sent when they changed, at most about once a second. */
+  | { readonly kind: 'driver'; readonly status: DriverStatus }
+  | { readonly kind: 'sent'; readonly id: number; readonly problem: BusProblem | null };
+
+/**
+ * open         frames come when there are any
+ * unavailable  can't be opened or was lost; tried again and again
+ * ended        the source has no more frames (a log that was replayed to its end)
+ * stopped      as asked
+ */
+export type BusWorkerState = 'open' | 'unavailable' | 'ended' | 'stopped';
+
+export interface BusProblem {
+  readonly code: string;
+  readonly message: string;
+}
+
+export type DriverStatus = Readonly<Record<string, number | string | boolean | null>>;

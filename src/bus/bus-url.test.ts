@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import fc from 'fast-check';
+
+import { BusError } from '../shared/errors.ts';
+import { type BusUrl, defaultBusName, formatBusUrl, parseBusUrl } from './bus-url.ts';
+
+const socketcan = { kind: 'socketcan', interfaceName: 'can0', bitrateBitPerS: 500_000, fd: false } as const;
+const candump = { kind: 'candump', path: 'drive.log', speed: 1, loop: false, time: 'now' } as const;
+const sim = { kind: 'sim', model: 'kart', seed: 1, rate: 1 } as const;
+
+const good: [string, BusUrl][] = [
+  ['socketcan:can0', socketcan],
+  ['socketcan:can0?bitrate=500000&fd=off', socketcan],
+  ['socketcan:vcan0?bitrate=5000', { ...socketcan, interfaceName: 'vcan0', bitrateBitPerS: 5_000 }],
+  ['socketcan:a23456789012345', { ...socketcan, interfaceName: 'a23456789012345' }],
+  ['candump:drive.log', candump],
+  ['candump:drive.log?speed=1&loop&time=now', { ...candump, loop: true }],
+  ['candump:drive.log?loop=off', candump],
+  ['candump:drive.log?loop=on', { ...candump, loop: true }],
+  ['candump:drive.log?speed=max', { ...candump, speed: 'max', time: 'log' }],
+  ['candump:drive.log?speed=max&time=now', { ...candump, speed: 'max' }],
+  ['candump:drive.log?speed=0.25&time=log', { ...candump, speed: 0.25, time: 'log' }],
+  ['candump:/var/a b/100%25?speed=2', { ...candump, path: '/var/a b/100%', speed: 2 }],
+  ['candump:what%3F.log', { ...candump, path: 'what?.log' }],
+  ['candump:a:b#c.log', { ...candump, path: 'a:b#c.log' }],
+  ['sim:kart', sim],
+  ['sim:kart?seed=1&rate=1', sim],
+  ['sim:kart?seed=4294967295&rate=0.5', { ...sim, seed: 4_294_967_295, rate: 0.5 }],
+  ['sim:kart?seed=0&rate=1000', { ...sim, seed: 0, rate: 1_000 }],
+];
+
+test('reads every form of a bus URL', () => {
+  for (const [url, expected] of good) assert.deepEqual(parseBusUrl(url), expected, url);
+});
+
+const bad: [string, RegExp][] = [
+  ['', /expected a bus URL such as socketcan:can0, candump:drive.log or sim:kart; found ""/],
+  ['can0', /expected a bus URL/],
+  ['toString:can0', /expected a bus URL/],
+  ['SOCKETCAN:can0', /expected a bus URL/],
+  [':can0', /expected a bus URL/],
+  ['socketcan:', /name of a CAN interface/],
+  ['socketcan:.', /name of a CAN interface/],
+  ['socketcan:..', /name of a CAN interface/],
+  ['socketcan:a/b', /name of a CAN interface/],
+  ['socketcan:a b', /name of a CAN interface/],
+  ['socketcan:a%20b', /name of a CAN interface/],
+  ['socketcan:a%00', /name of a CAN interface/],
+  ['socketcan:a234567890123456', /1 to 15 characters/],
+  ['socketcan:can0?fd=on', /CAN FD isn't supported yet/],
+  ['socketcan:can0?fd=maybe', /fd: expected off; .*found "maybe"/],
+  ['socketcan:can0?fd', /fd: expected off, found no value/],
+  ['socketcan:can0?bitrate=4999', /bitrate: expected an integer from 5000 to 1000000/],
+  ['socketcan:can0?bitrate=1000001', /bitrate: expected/],
+  ['socketcan:can0?bitrate=500000.5', /bitrate: expected/],
+  ['socketcan:can0?bitrate=0x8000', /bitrate: expected/],
+  ['socketcan:can0?bitrate=', /bitrate: expected .* found ""/],
+  ['socketcan:can0?speed=1', /unknown option: expected bitrate=500000, fd=off; found "speed"/],
+  ['socketcan:can0?__proto__=1', /unknown option/],
+  ['socketcan:can0?bitrate=500000&bitrate=500000', /each option once/],
+  ['socketcan:can0?', /unknown option: expected .*found ""/],
+  ['candump:', /path of a log file/],
+  ['candump:a%00', /path of a log file/],
+  ['candump:100%', /%25/],
+  ['candump:a?speed=0', /speed: expected a number above 0, or max/],
+  ['candump:a?speed=-1', /speed: expected/],
+  ['candump:a?speed=Infinity', /speed: expected/],
+  ['candump:a?speed=1e999', /speed: expected/],
+  ['candump:a?loop=maybe', /loop: expected no value, on or off/],
+  ['candump:a?time=then', /time: expected log or now/],
+  ['sim:boat', /simulated vehicle: kart/],
+  ['sim:kart?seed=-1', /seed: expected an integer from 0 to 4294967295/],
+  ['sim:kart?seed=4294967296', /seed: expected/],
+  ['sim:kart?seed=1.5', /seed: expected/],
+  ['sim:kart?rate=0', /rate: expected a number above 0, at most 1000/],
+  ['sim:kart?rate=1000.1', /rate: expected/],
+];
+
+test('says what was expected and found where a URL is wrong', () => {
+  for (const [url, message] of bad) {
+    assert.throws(
+      () => parseBusUrl(url),
+      (error) => {
+        assert.ok(error instanceof BusError);
+        assert.equal(error.code, 'BUS_URL_INVALID');
+        assert.match(error.message, message, url);
+        return true;
+      },
+    );
+  }
+});
+
+test('a message stays short whatever was found', () => {
+  assert.throws(
+    () => parseBusUrl(`socketcan:${'x'.repeat(1_000_000)}`),
+    (error) => error instanceof BusError && error.message.length < 500,
+  );
+});
+
+test('any text gives a bus or a BusError', () => {
+  const pieces = fc.constantFrom(
+    'socketcan:',
+    'candump:',
+    'sim:kart',
+    'can0',
+    '?',
+    '&',
+    '=',
+    'speed',
+    '%',
+    '1',
+  );
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.array(fc.oneof(pieces, fc.string())).map((parts) => parts.join('')),
+  );
+  fc.assert(
+    fc.property(text, (url) => {
+      try {
+        parseBusUrl(url);
+      } catch (error) {
+        assert.ok(error instanceof BusError, `${error}`);
+      }
+    }),
+  );
+});
+
+const plain = { noNullPrototype: true };
+const anyBus: fc.Arbitrary<BusUrl> = fc.oneof(
+  fc.record(
+    {
+      kind: fc.constant('socketcan' as const),
+      interfaceName: fc.stringMatching(/^[a-z0-9?%&=#@-]{1,15}$/),
+      bitrateBitPerS: fc.integer({ min: 5_000, max: 1_000_000 }),
+      fd: fc.constant(false as const),
+    },
+    plain,
+  ),
+  fc.record(
+    {
+      kind: fc.constant('candump' as const),
+      path: fc.string({ unit: 'binary', minLength: 1 }).filter((path) => !path.includes('\0')),
+      speed: fc.oneof(
+        fc.constant('max' as const),
+        fc.double({ min: 0, minExcluded: true, max: 1e9, noNaN: true }),
+      ),
+      loop: fc.boolean(),
+      time: fc.constantFrom('log' as const, 'now' as const),
+    },
+    plain,
+  ),
+  fc.record(
+    {
+      kind: fc.constant('sim' as const),
+      model: fc.constant('kart' as const),
+      seed: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      rate: fc.double({ min: 0, minExcluded: true, max: 1_000, noNaN: true }),
+    },
+    plain,
+  ),
+);
+
+test('parseBusUrl(formatBusUrl(bus)) is bus, and its name is a valid one', () => {
+  fc.assert(
+    fc.property(anyBus, (bus) => {
+      assert.deepEqual(parseBusUrl(formatBusUrl(bus)), bus);
+      assert.match(defaultBusName(bus), /^[A-Za-z0-9._-]{1,32}$/);
+    }),
+  );
+});
+
+test('a bus without a name is called after what it reads', () => {
+  const names: [string, string][] = [
+    ['socketcan:vcan0', 'vcan0'],
+    ['candump:logs/drive.log', 'drive'],
+    ['candump:/', 'candump'],
+    ['candump:1st drive.log', '1st-drive'],
+    ['sim:kart?seed=7', 'sim'],
+  ];
+  for (const [url, name] of names) assert.equal(defaultBusName(parseBusUrl(url)), name);
+});

@@ -1,0 +1,260 @@
+import { parse as parsePath } from 'node:path';
+
+import { BusError } from '../shared/errors.ts';
+
+/**
+ * A bus is named by a URL: a scheme that says which driver reads it, a target, and options.
+ *
+ *   socketcan:can0?bitrate=500000&fd=off
+ *   candump:drive.log?speed=1&loop&time=now
+ *   sim:kart?seed=1&rate=1
+ *
+ * Options are separated by `&` and each may stand once. Targets and values are percent-decoded, so a
+ * path that holds `?` or `%` writes them as `%3F` and `%25`; `#` has no meaning of its own.
+ */
+export type BusUrl = SocketCanUrl | CandumpUrl | SimUrl;
+
+/** A CAN interface of this machine's kernel. */
+export interface SocketCanUrl {
+  readonly kind: 'socketcan';
+  readonly interfaceName: string;
+  readonly bitrateBitPerS: number;
+  /** CAN FD frames aren't read yet; the option is there so that a URL can say it knows. */
+  readonly fd: false;
+}
+
+/** A log file as candump -l writes it, replayed. */
+export interface CandumpUrl {
+  readonly kind: 'candump';
+  readonly path: string;
+  /** Times the recorded pace, or `max`: as fast as it goes. */
+  readonly speed: number | 'max';
+  readonly loop: boolean;
+  /** Whether frames carry the log's timestamps or those of the replay. */
+  readonly time: 'log' | 'now';
+}
+
+/** The simulated kart. */
+export interface SimUrl {
+  readonly kind: 'sim';
+  readonly model: 'kart';
+  readonly seed: number;
+  /** Times the pace of real time. */
+  readonly rate: number;
+}
+
+export const BITRATE_BIT_PER_S_DEFAULT = 500_000;
+
+/** The lowest bitrate CAN transceivers are made for, and the highest of classic CAN (ISO 11898-1). */
+export const BITRATE_BIT_PER_S_MIN = 5_000;
+export const BITRATE_BIT_PER_S_MAX = 1_000_000;
+
+const SIM_RATE_MAX = 1_000;
+const SIM_SEED_MAX = 2 ** 32 - 1;
+
+/** IFNAMSIZ of linux/if.h is 16, of which the last byte is the terminating zero. */
+const INTERFACE_NAME_BYTES_MAX = 15;
+
+/** What other parts may rely on for a bus name: it stands in URLs, file names and metric labels. */
+export const BUS_NAME_CHARS_MAX = 32;
+
+/** How much of a wrong text a message repeats. */
+const FOUND_CHARS_MAX = 80;
+
+const OPTION_FORMS = {
+  socketcan: { bitrate: 'bitrate=500000', fd: 'fd=off' },
+  candump: { speed: 'speed=1 (or max)', loop: 'loop', time: 'time=now (or log)' },
+  sim: { seed: 'seed=1', rate: 'rate=1' },
+} as const;
+
+const SCHEME_FORMS = 'socketcan:can0, candump:drive.log or sim:kart';
+
+type Scheme = keyof typeof OPTION_FORMS;
+type Options = ReadonlyMap<string, string | true>;
+
+/** Reads a bus URL; throws BusError BUS_URL_INVALID. */
+export function parseBusUrl(url: string): BusUrl {
+  const colonIndex = url.indexOf(':');
+  const scheme = url.slice(0, Math.max(colonIndex, 0));
+  if (colonIndex < 0 || !isScheme(scheme)) throw invalid(url, `expected a bus URL such as ${SCHEME_FORMS}`);
+
+  const rest = url.slice(colonIndex + 1);
+  const queryIndex = rest.indexOf('?');
+  const target = decoded(url, queryIndex < 0 ? rest : rest.slice(0, queryIndex));
+  const options = queryIndex < 0 ? new Map() : parseOptions(url, scheme, rest.slice(queryIndex + 1));
+  switch (scheme) {
+    case 'socketcan':
+      return parseSocketCan(url, target, options);
+    case 'candump':
+      return parseCandump(url, target, options);
+    case 'sim':
+      return parseSim(url, target, options);
+  }
+}
+
+/** The URL of `bus` with every option spelled out; parseBusUrl gives the same bus back. */
+export function formatBusUrl(bus: BusUrl): string {
+  switch (bus.kind) {
+    case 'socketcan':
+      return `socketcan:${encoded(bus.interfaceName)}?bitrate=${bus.bitrateBitPerS}`;
+    case 'candump':
+      return `candump:${encoded(bus.path)}?speed=${bus.speed}${bus.loop ? '&loop' : ''}&time=${bus.time}`;
+    case 'sim':
+      return `sim:${bus.model}?seed=${bus.seed}&rate=${bus.rate}`;
+  }
+}
+
+/** What a bus is called where nobody named it: 1 to 32 characters of A-Z, a-z, 0-9, '.', '_' and '-'. */
+export function defaultBusName(bus: BusUrl): string {
+  const name =
+    bus.kind === 'socketcan' ? bus.interfaceName : bus.kind === 'candump' ? parsePath(bus.path).name : 'sim';
+  return name.replace(/[^A-Za-z0-9._-]/g, '-').slice(0, BUS_NAME_CHARS_MAX) || bus.kind;
+}
+
+function parseSocketCan(url: string, interfaceName: string, options: Options): SocketCanUrl {
+  if (!isInterfaceName(interfaceName)) {
+    throw invalid(
+      url,
+      `expected the name of a CAN interface, 1 to ${INTERFACE_NAME_BYTES_MAX} characters without '/', ':' or spaces, such as can0`,
+      interfaceName,
+    );
+  }
+  const fd = options.get('fd') ?? 'off';
+  if (fd === 'on') throw invalid(url, "CAN FD isn't supported yet: expected fd=off");
+  if (fd !== 'off') throw invalidOption(url, 'socketcan', 'fd', 'off', fd);
+
+  const bitrateBitPerS = numberOption(url, 'socketcan', options, 'bitrate', {
+    fallback: BITRATE_BIT_PER_S_DEFAULT,
+    expected: `an integer from ${BITRATE_BIT_PER_S_MIN} to ${BITRATE_BIT_PER_S_MAX} (bit/s)`,
+    accepts: (value) =>
+      Number.isInteger(value) && value >= BITRATE_BIT_PER_S_MIN && value <= BITRATE_BIT_PER_S_MAX,
+  });
+  return { kind: 'socketcan', interfaceName, bitrateBitPerS, fd: false };
+}
+
+function parseCandump(url: string, path: string, options: Options): CandumpUrl {
+  if (path === '' || path.includes('\0')) {
+    throw invalid(url, 'expected the path of a log file, such as candump:drive.log', path);
+  }
+  const speed =
+    options.get('speed') === 'max'
+      ? 'max'
+      : numberOption(url, 'candump', options, 'speed', {
+          fallback: 1,
+          expected: 'a number above 0, or max',
+          accepts: (value) => value > 0,
+        });
+
+  const loop = options.get('loop') ?? 'off';
+  if (loop !== true && loop !== 'on' && loop !== 'off') {
+    throw invalidOption(url, 'candump', 'loop', 'no value, on or off', loop);
+  }
+  // A replay at full speed is an import, which is to keep the times of the drive; any other replay
+  // stands for a live bus, whose frames are of now.
+  const time = options.get('time') ?? (speed === 'max' ? 'log' : 'now');
+  if (time !== 'log' && time !== 'now') throw invalidOption(url, 'candump', 'time', 'log or now', time);
+
+  return { kind: 'candump', path, speed, loop: loop !== 'off', time };
+}
+
+function parseSim(url: string, model: string, options: Options): SimUrl {
+  if (model !== 'kart') throw invalid(url, 'expected the model of a simulated vehicle: kart', model);
+
+  const seed = numberOption(url, 'sim', options, 'seed', {
+    fallback: 1,
+    expected: `an integer from 0 to ${SIM_SEED_MAX}`,
+    accepts: (value) => Number.isInteger(value) && value <= SIM_SEED_MAX,
+  });
+  const rate = numberOption(url, 'sim', options, 'rate', {
+    fallback: 1,
+    expected: `a number above 0, at most ${SIM_RATE_MAX}`,
+    accepts: (value) => value > 0 && value <= SIM_RATE_MAX,
+  });
+  return { kind: 'sim', model, seed, rate };
+}
+
+function parseOptions(url: string, scheme: Scheme, query: string): Options {
+  const options = new Map<string, string | true>();
+  for (const part of query.split('&')) {
+    const equalsIndex = part.indexOf('=');
+    const name = decoded(url, equalsIndex < 0 ? part : part.slice(0, equalsIndex));
+    if (!Object.hasOwn(OPTION_FORMS[scheme], name)) {
+      throw invalid(url, `unknown option: expected ${optionForms(scheme)}`, name);
+    }
+    if (options.has(name)) throw invalid(url, `expected each option once: ${optionForms(scheme)}`, name);
+    options.set(name, equalsIndex < 0 ? true : decoded(url, part.slice(equalsIndex + 1)));
+  }
+  return options;
+}
+
+interface NumberForm {
+  readonly fallback: number;
+  readonly expected: string;
+  readonly accepts: (value: number) => boolean;
+}
+
+function numberOption(url: string, scheme: Scheme, options: Options, name: string, form: NumberForm): number {
+  const text = options.get(name);
+  if (text === undefined) return form.fallback;
+
+  // Number() alone would take '', ' 1', '0x1' and 'Infinity' for numbers.
+  const value =
+    text !== true && /^\d{1,400}(\.\d{1,400})?(e[+-]?\d{1,3})?$/i.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isFinite(value) || !form.accepts(value)) {
+    throw invalidOption(url, scheme, name, form.expected, text);
+  }
+  return value;
+}
+
+/** What dev_valid_name of the kernel's net/core/dev.c takes, less the characters no terminal shows. */
+function isInterfaceName(name: string): boolean {
+  return (
+    name !== '' &&
+    name !== '.' &&
+    name !== '..' &&
+    Buffer.byteLength(name) <= INTERFACE_NAME_BYTES_MAX &&
+    name.isWellFormed() &&
+    !/[/:\s\p{Cc}]/u.test(name)
+  );
+}
+
+function isScheme(text: string): text is Scheme {
+  return Object.hasOwn(OPTION_FORMS, text);
+}
+
+function decoded(url: string, text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    throw invalid(url, "expected '%' before two hexadecimal digits only (write %25 for '%')", text, error);
+  }
+}
+
+function encoded(text: string): string {
+  return text.replaceAll('%', '%25').replaceAll('?', '%3F');
+}
+
+function optionForms(scheme: Scheme): string {
+  return Object.values(OPTION_FORMS[scheme]).join(', ');
+}
+
+function invalidOption(
+  url: string,
+  scheme: Scheme,
+  name: string,
+  expected: string,
+  found: string | true,
+): BusError {
+  return found === true
+    ? invalid(url, `${name}: expected ${expected}, found no value; the options are ${optionForms(scheme)}`)
+    : invalid(url, `${name}: expected ${expected}; the options are ${optionForms(scheme)}`, found);
+}
+
+function invalid(url: string, message: string, found?: string, cause?: unknown): BusError {
+  const where = found === undefined ? quoted(url) : `${quoted(found)} in ${quoted(url)}`;
+  return new BusError('BUS_URL_INVALID', `${message}; found ${where}`, { cause });
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.length <= FOUND_CHARS_MAX ? text : `${text.slice(0, FOUND_CHARS_MAX)}…`);
+}

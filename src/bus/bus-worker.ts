@@ -1,0 +1,225 @@
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { wallClockUs } from '../shared/clock.ts';
+import { BusError, errorCode, errorMessage } from '../shared/errors.ts';
+import {
+  BUS_RETRY_FIRST_MS,
+  BUS_RETRY_LONGEST_MS,
+  BUS_WAIT_MAX_MS,
+  FRAME_BATCH_FRAMES_MAX,
+  FRAME_BATCHES_PER_BUS,
+} from '../shared/limits.ts';
+import type { BusDriver, WaitForWake } from './bus-driver.ts';
+import {
+  BUS_CONTROL,
+  type BusProblem,
+  type BusWorkerData,
+  type FromBusWorker,
+  type ToBusWorker,
+} from './bus-messages.ts';
+import type { BusUrl } from './bus-url.ts';
+import type { CanFrame } from './can-frame.ts';
+import { FrameBatch } from './frame-batch.ts';
+
+const port = parentPort!;
+
+/**
+ * The thread of one bus: opens its driver, sends what it reads to the main thread in batches, sends
+ * frames out, and opens the bus again for ever when it is lost. It is one plain loop that waits in the
+ * driver's read; nothing here is asynchronous, and the event loop of this thread never turns.
+ */
+class BusWorker {
+  readonly #control: Int32Array<SharedArrayBuffer>;
+  readonly #driver: BusDriver;
+  readonly #free: FrameBatch[] = [];
+  #batch: FrameBatch | null = null;
+  #wakeSeen = 0;
+  #isOpen = false;
+  #isStopping = false;
+  #retryAfterMs = BUS_RETRY_FIRST_MS;
+  #driverStatusSent = '';
+  #driverStatusAtMs = 0;
+
+  constructor(control: Int32Array<SharedArrayBuffer>, createDriver: (wait: WaitForWake) => BusDriver) {
+    this.#control = control;
+    this.#driver = createDriver((timeoutMs) => this.#waitForWake(timeoutMs));
+    for (let count = 0; count < FRAME_BATCHES_PER_BUS; count++) {
+      this.#free.push(FrameBatch.allocate(FRAME_BATCH_FRAMES_MAX));
+    }
+    post({ kind: 'started', wakeFd: this.#driver.wakeFd ?? null });
+  }
+
+  run(): void {
+    try {
+      this.#readUntilEnd();
+    } finally {
+      // Also where the thread dies of an error: what the driver holds of the kernel's outlives the thread.
+      this.#driver.close();
+      this.#isOpen = false;
+    }
+    this.#reportDriver(true);
+    if (!this.#isStopping) this.#waitForStop();
+    post({ kind: 'state', state: 'stopped', problem: null });
+  }
+
+  #readUntilEnd(): void {
+    for (;;) {
+      this.#wakeSeen = Atomics.load(this.#control, BUS_CONTROL.WAKE);
+      this.#handleMessages();
+      if (this.#isStopping) break;
+      if (!this.#isOpen && !this.#tryOpen()) continue;
+      if (!this.#readOnce()) break;
+      this.#reportDriver();
+    }
+    this.#sendBatch();
+  }
+
+  #waitForWake(timeoutMs: number): void {
+    Atomics.wait(this.#control, BUS_CONTROL.WAKE, this.#wakeSeen, timeoutMs);
+  }
+
+  #tryOpen(): boolean {
+    try {
+      this.#driver.open();
+    } catch (error) {
+      this.#retryLater(error);
+      return false;
+    }
+    this.#isOpen = true;
+    this.#retryAfterMs = BUS_RETRY_FIRST_MS;
+    post({ kind: 'state', state: 'open', problem: null });
+    return true;
+  }
+
+  #retryLater(error: unknown): void {
+    post({ kind: 'state', state: 'unavailable', problem: problemOf(error) });
+    this.#reportDriver(true);
+    this.#waitForWake(this.#retryAfterMs);
+    this.#retryAfterMs = Math.min(this.#retryAfterMs * 2, BUS_RETRY_LONGEST_MS);
+  }
+
+  /** Reads into the current batch and sends it on; false when the source has ended. */
+  #readOnce(): boolean {
+    // Frames held back while no other batch was free go first.
+    if (this.#batch !== null && this.#free.length > 0) this.#sendBatch();
+    this.#batch ??= this.#free.pop() ?? null;
+    if (this.#batch === null || this.#batch.isFull) {
+      this.#starve();
+      return true;
+    }
+    try {
+      const outcome = this.#driver.read(this.#batch);
+      // The last free batch is filled before it goes, so that a busy main thread gets fewer, fuller ones.
+      if (this.#free.length > 0 || this.#batch.isFull) this.#sendBatch();
+      else if (this.#batch.count > 0) Atomics.store(this.#control, BUS_CONTROL.STARVED, 1);
+      if (outcome === 'ended') {
+        this.#sendBatch();
+        this.#reportDriver(true);
+        post({ kind: 'state', state: 'ended', problem: null });
+        return false;
+      }
+    } catch (error) {
+      this.#sendBatch();
+      this.#driver.close();
+      this.#isOpen = false;
+      this.#retryLater(error);
+    }
+    return true;
+  }
+
+  /** Waits for the main thread to give a batch back; meanwhile frames gather where they come from. */
+  #starve(): void {
+    Atomics.store(this.#control, BUS_CONTROL.STARVED, 1);
+    // A batch that was given back before the flag was up brings no wake-up: look once more.
+    this.#handleMessages();
+    if (this.#free.length === 0 && !this.#isStopping) this.#waitForWake(BUS_WAIT_MAX_MS);
+  }
+
+  #sendBatch(): void {
+    const batch = this.#batch;
+    if (batch === null || batch.count === 0) return;
+    this.#batch = null;
+    post({ kind: 'frames', buffer: batch.buffer, count: batch.count }, [batch.buffer]);
+  }
+
+  #handleMessages(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(port);
+      if (received === undefined) return;
+      const message = received.message as ToBusWorker;
+      if (message.kind === 'recycle') {
+        Atomics.store(this.#control, BUS_CONTROL.STARVED, 0);
+        this.#free.push(new FrameBatch(message.buffer));
+      } else if (message.kind === 'send') {
+        this.#send(message.id, message.frame);
+      } else {
+        this.#isStopping = true;
+      }
+    }
+  }
+
+  #send(id: number, frame: CanFrame): void {
+    let problem: BusProblem | null = null;
+    try {
+      if (!this.#isOpen) throw new BusError('BUS_UNAVAILABLE', 'The bus is not open: nothing was sent.');
+      this.#driver.send(frame);
+    } catch (error) {
+      problem = problemOf(error);
+    }
+    post({ kind: 'sent', id, problem });
+  }
+
+  #reportDriver(now = false): void {
+    const nowMs = performance.now();
+    if (!now && nowMs - this.#driverStatusAtMs < BUS_WAIT_MAX_MS) return;
+    this.#driverStatusAtMs = nowMs;
+    const status = this.#driver.status();
+    const text = JSON.stringify(status);
+    if (text === this.#driverStatusSent) return;
+    this.#driverStatusSent = text;
+    post({ kind: 'driver', status });
+  }
+
+  #waitForStop(): void {
+    while (!this.#isStopping) {
+      this.#wakeSeen = Atomics.load(this.#control, BUS_CONTROL.WAKE);
+      this.#handleMessages();
+      if (!this.#isStopping) this.#waitForWake(Number.POSITIVE_INFINITY);
+    }
+  }
+}
+
+function post(message: FromBusWorker, transfer: ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer);
+}
+
+function problemOf(error: unknown): BusProblem {
+  return { code: errorCode(error), message: errorMessage(error) };
+}
+
+/** A driver's module is loaded only where it is used: koffi isn't needed to replay a log. */
+async function driverFactory(url: BusUrl): Promise<(wait: WaitForWake) => BusDriver> {
+  switch (url.kind) {
+    case 'socketcan': {
+      const { SocketCanDriver } = await import('./socketcan-driver.ts');
+      return () => new SocketCanDriver(url);
+    }
+    case 'candump': {
+      const { CandumpDriver } = await import('./candump-driver.ts');
+      return (wait) => new CandumpDriver({ ...url, wait, nowUs: wallClockUs });
+    }
+    case 'sim': {
+      const { SimulatedKartDriver } = await import('./simulated-kart-driver.ts');
+      return (wait) => new SimulatedKartDriver({ ...url, wait, nowUs: wallClockUs });
+    }
+  }
+}
+
+const { url, control } = workerData as BusWorkerData;
+let worker: BusWorker | null = null;
+try {
+  worker = new BusWorker(control, await driverFactory(url));
+} catch (error) {
+  // Such as SocketCAN on a system that has none. The main thread tries again with another worker.
+  post({ kind: 'state', state: 'unavailable', problem: problemOf(error) });
+}
+worker?.run();

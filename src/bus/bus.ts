@@ -1,0 +1,307 @@
+import { closeSync, writeSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import { BusError } from '../shared/errors.ts';
+import { BUS_RETRY_LONGEST_MS, SEND_QUEUE_FRAMES_MAX } from '../shared/limits.ts';
+import { siblingModule } from '../shared/sibling-module.ts';
+import {
+  BUS_CONTROL,
+  type BusProblem,
+  type BusWorkerData,
+  type BusWorkerState,
+  type DriverStatus,
+  type FromBusWorker,
+  type ToBusWorker,
+} from './bus-messages.ts';
+import type { BusUrl } from './bus-url.ts';
+import { type CanFrame, EXTENDED_CAN_ID_MAX, STANDARD_CAN_ID_MAX } from './can-frame.ts';
+import { FrameBatch } from './frame-batch.ts';
+
+/** How long a rate is measured over, at least. */
+const RATE_WINDOW_MS = 1000;
+
+export interface BusOptions {
+  readonly name: string;
+  /** As the configuration writes it. */
+  readonly url: string;
+  readonly spec: BusUrl;
+  readonly log: Logger;
+  /**
+   * Takes a batch of frames; `release` gives it back and is called exactly once, when nothing of the
+   * batch is needed any more. A consumer that is late with it slows the bus down, which loses nothing
+   * where the source can wait and leaves frames to the kernel's buffer where it can't.
+   */
+  readonly onFrames: (batch: FrameBatch, release: () => void) => void;
+  readonly onEnded?: () => void;
+}
+
+export interface BusStatus {
+  readonly name: string;
+  readonly url: string;
+  readonly kind: BusUrl['kind'];
+  readonly simulated: boolean;
+  readonly state: 'starting' | BusWorkerState;
+  /** Epoch milliseconds since when the state holds. */
+  readonly sinceMs: number;
+  readonly problem: BusProblem | null;
+  readonly frames: number;
+  readonly framesPerS: number;
+  readonly framesSent: number;
+  /** Times that the bus was opened, less one. */
+  readonly reopened: number;
+  readonly driver: DriverStatus;
+}
+
+interface PendingSend {
+  resolve(): void;
+  reject(error: BusError): void;
+}
+
+/**
+ * One bus as the main thread sees it: a worker thread that reads it and keeps it open. A worker that
+ * dies is started again; nothing that happens to a bus ends the process.
+ */
+export class Bus {
+  readonly name: string;
+  readonly spec: BusUrl;
+  readonly #options: BusOptions;
+  readonly #control = new Int32Array(new SharedArrayBuffer(BUS_CONTROL.WORDS * 4));
+  readonly #sends = new Map<number, PendingSend>();
+  #worker: Worker | null = null;
+  #wakeFd: number | null = null;
+  #nextSendId = 0;
+  #isStopping = false;
+  #respawn: NodeJS.Timeout | undefined;
+  #stopped: PromiseWithResolvers<void> | undefined;
+
+  #state: BusStatus['state'] = 'starting';
+  #sinceMs = Date.now();
+  #problem: BusProblem | null = null;
+  #driver: DriverStatus = {};
+  #frames = 0;
+  #framesSent = 0;
+  #opened = 0;
+  #rateFrames = 0;
+  #rateSinceMs = performance.now();
+  #framesPerS = 0;
+
+  constructor(options: BusOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.spec = options.spec;
+  }
+
+  /** Whether what this bus says is made up. */
+  get isSimulated(): boolean {
+    return this.spec.kind === 'sim';
+  }
+
+  /** Whether the source stands still while its batches aren't released, without a loss. */
+  get canWait(): boolean {
+    return this.spec.kind === 'candump' && this.spec.speed === 'max';
+  }
+
+  start(): void {
+    this.#isStopping = false;
+    this.#spawn();
+  }
+
+  /** Stops reading; frames already read are still handed over before the promise resolves. */
+  stop(): Promise<void> {
+    this.#isStopping = true;
+    clearTimeout(this.#respawn);
+    if (this.#worker === null) {
+      this.#enter('stopped', null);
+      return Promise.resolve();
+    }
+    if (this.#stopped === undefined) {
+      this.#stopped = Promise.withResolvers();
+      this.#tell({ kind: 'stop' });
+    }
+    return this.#stopped.promise;
+  }
+
+  /**
+   * Sends a frame; resolves when the driver has taken it. Rejects with BusError BUS_FRAME_INVALID,
+   * BUS_UNAVAILABLE, BUS_READ_ONLY, BUS_SEND_FAILED or BUS_SEND_QUEUE_FULL.
+   */
+  send(frame: CanFrame): Promise<void> {
+    const problem = frameProblem(frame);
+    if (problem !== null) return Promise.reject(new BusError('BUS_FRAME_INVALID', problem));
+    if (this.#worker === null || this.#isStopping) {
+      return Promise.reject(
+        new BusError('BUS_UNAVAILABLE', `The bus ${this.name} is not running: nothing was sent.`),
+      );
+    }
+    if (this.#sends.size >= SEND_QUEUE_FRAMES_MAX) {
+      return Promise.reject(
+        new BusError(
+          'BUS_SEND_QUEUE_FULL',
+          `${SEND_QUEUE_FRAMES_MAX} frames already wait to be sent on ${this.name}.`,
+        ),
+      );
+    }
+    const id = this.#nextSendId++;
+    return new Promise((resolve, reject) => {
+      this.#sends.set(id, { resolve, reject });
+      this.#tell({ kind: 'send', id, frame });
+    });
+  }
+
+  status(): BusStatus {
+    this.#updateRate(0);
+    return {
+      name: this.name,
+      url: this.#options.url,
+      kind: this.spec.kind,
+      simulated: this.isSimulated,
+      state: this.#state,
+      sinceMs: this.#sinceMs,
+      problem: this.#problem,
+      frames: this.#frames,
+      framesPerS: this.#framesPerS,
+      framesSent: this.#framesSent,
+      reopened: Math.max(0, this.#opened - 1),
+      driver: this.#driver,
+    };
+  }
+
+  #spawn(): void {
+    const workerData: BusWorkerData = { url: this.spec, control: this.#control };
+    const worker = new Worker(siblingModule(import.meta.url, 'bus-worker'), {
+      workerData,
+      name: `bus ${this.name}`,
+    });
+    this.#worker = worker;
+    worker.on('message', (message: FromBusWorker) => this.#handle(worker, message));
+    worker.on('error', (error) => this.#workerDied(error));
+    worker.on('exit', () => this.#workerExited(worker));
+  }
+
+  #handle(worker: Worker, message: FromBusWorker): void {
+    switch (message.kind) {
+      case 'frames': {
+        this.#frames += message.count;
+        this.#updateRate(message.count);
+        const batch = new FrameBatch(message.buffer, message.count);
+        this.#options.onFrames(batch, () => this.#recycle(worker, batch));
+        break;
+      }
+      case 'driver':
+        this.#driver = message.status;
+        break;
+      case 'state':
+        this.#enter(message.state, message.problem);
+        break;
+      case 'sent':
+        this.#settleSend(message.id, message.problem);
+        break;
+      case 'started':
+        this.#wakeFd = message.wakeFd;
+        // What was told before the descriptor was known may have found the worker already waiting.
+        this.#wake();
+        break;
+    }
+  }
+
+  #recycle(worker: Worker, batch: FrameBatch): void {
+    // A worker that has died since takes its batches with it; the next one has its own.
+    if (worker !== this.#worker) return;
+    const message: ToBusWorker = { kind: 'recycle', buffer: batch.buffer };
+    worker.postMessage(message, [batch.buffer]);
+    if (Atomics.load(this.#control, BUS_CONTROL.STARVED) === 1) this.#wake();
+  }
+
+  #enter(state: BusWorkerState, problem: BusProblem | null): void {
+    const { log, name } = this.#options;
+    if (state === 'open') this.#opened++;
+    const isNews = state !== this.#state || problem?.message !== this.#problem?.message;
+    if (state !== this.#state) this.#sinceMs = Date.now();
+    this.#state = state;
+    this.#problem = problem;
+    if (!isNews) return;
+    if (problem !== null)
+      log.warn({ bus: name, code: problem.code, reason: problem.message }, 'bus unavailable');
+    else log.info({ bus: name, url: this.#options.url }, `bus ${state}`);
+    if (state === 'ended') this.#options.onEnded?.();
+  }
+
+  #settleSend(id: number, problem: BusProblem | null): void {
+    const pending = this.#sends.get(id);
+    if (pending === undefined) return;
+    this.#sends.delete(id);
+    if (problem !== null) {
+      pending.reject(new BusError(problem.code, problem.message));
+      return;
+    }
+    this.#framesSent++;
+    pending.resolve();
+  }
+
+  #workerDied(error: unknown): void {
+    this.#options.log.error({ bus: this.name, err: error }, 'bus worker died');
+    this.#problem = {
+      code: 'BUS_WORKER_DIED',
+      message: `The bus's thread ended by an error: ${String(error)}`,
+    };
+  }
+
+  #workerExited(worker: Worker): void {
+    if (worker !== this.#worker) return;
+    this.#worker = null;
+    if (this.#wakeFd !== null) closeSync(this.#wakeFd);
+    this.#wakeFd = null;
+    for (const id of [...this.#sends.keys()]) {
+      this.#settleSend(id, {
+        code: 'BUS_UNAVAILABLE',
+        message: `The bus ${this.name} stopped: the frame wasn't sent.`,
+      });
+    }
+    if (this.#isStopping) {
+      this.#enter('stopped', null);
+      this.#stopped?.resolve();
+      this.#stopped = undefined;
+      return;
+    }
+    this.#enter('unavailable', this.#problem ?? WORKER_ENDED);
+    this.#respawn = setTimeout(() => this.#spawn(), BUS_RETRY_LONGEST_MS);
+  }
+
+  #tell(message: ToBusWorker): void {
+    this.#worker?.postMessage(message);
+    this.#wake();
+  }
+
+  #wake(): void {
+    Atomics.add(this.#control, BUS_CONTROL.WAKE, 1);
+    Atomics.notify(this.#control, BUS_CONTROL.WAKE);
+    if (this.#wakeFd !== null) writeSync(this.#wakeFd, WAKE_ONCE);
+  }
+
+  #updateRate(frames: number): void {
+    this.#rateFrames += frames;
+    const nowMs = performance.now();
+    const elapsedMs = nowMs - this.#rateSinceMs;
+    if (elapsedMs < RATE_WINDOW_MS) return;
+    this.#framesPerS = (this.#rateFrames * 1000) / elapsedMs;
+    this.#rateFrames = 0;
+    this.#rateSinceMs = nowMs;
+  }
+}
+
+const WORKER_ENDED: BusProblem = {
+  code: 'BUS_WORKER_DIED',
+  message: "The bus's thread ended unasked; it is started again.",
+};
+
+/** What an eventfd takes: the amount to count up by, as 8 bytes. */
+const WAKE_ONCE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+function frameProblem(frame: CanFrame): string | null {
+  const canIdMax = frame.isExtended ? EXTENDED_CAN_ID_MAX : STANDARD_CAN_ID_MAX;
+  if (!Number.isInteger(frame.canId) || frame.canId < 0 || frame.canId > canIdMax) {
+    return `A ${frame.isExtended ? '29' : '11'}-bit CAN id is 0 to ${canIdMax}, not ${frame.canId}.`;
+  }
+  if (frame.payload.length > 8) return `A CAN frame carries 0 to 8 bytes, not ${frame.payload.length}.`;
+  return null;
+}

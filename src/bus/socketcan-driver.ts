@@ -1,0 +1,234 @@
+import { readSync } from 'node:fs';
+import { BusError } from '../shared/errors.ts';
+import { BUS_WAIT_MAX_MS, FRAME_GATHER_MS, SOCKET_RECEIVE_BUFFER_BYTES } from '../shared/limits.ts';
+import type { BusDriver, ReadOutcome } from './bus-driver.ts';
+import { type CanFrame, CLASSIC_PAYLOAD_BYTES_MAX, ID_WORD_EXTENDED } from './can-frame.ts';
+import { explainInterface, interfaceState } from './can-interfaces.ts';
+import type { FrameBatch } from './frame-batch.ts';
+import {
+  AF_CAN,
+  CAN_ERR_MASK,
+  CAN_RAW,
+  CAN_RAW_ERR_FILTER,
+  createEventFd,
+  errnoName,
+  type LinuxCalls,
+  lastErrno,
+  linuxCalls,
+  POLLIN,
+  SK_MEMINFO_DROPS,
+  SK_MEMINFO_WORDS,
+  SO_MEMINFO,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_RXQ_OVFL,
+  SO_TIMESTAMP,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOL_CAN_RAW,
+  SOL_SOCKET,
+} from './linux.ts';
+import { SocketCanReceiver } from './socketcan-receiver.ts';
+
+const FRAME_BYTES = 16;
+const ADDRESS_BYTES = 24; // struct sockaddr_can
+
+export interface SocketCanOptions {
+  readonly interfaceName: string;
+  /** Only for the advice that an error gives: the interface is configured outside. */
+  readonly bitrateBitPerS: number;
+}
+
+/**
+ * A Linux CAN interface (can0, vcan0 ...) through a CAN_RAW socket.
+ *
+ * Reading: one poll call waits for the first frame after a silence and gives it at once. While frames
+ * come, the worker sleeps FRAME_GATHER_MS between reads and then takes all that gathered with one system
+ * call: a system call costs more than decoding a hundred frames.
+ */
+export class SocketCanDriver implements BusDriver {
+  readonly #options: SocketCanOptions;
+  readonly #linux: LinuxCalls;
+  readonly #receiver: SocketCanReceiver;
+  /** Becomes readable when the main thread wants the worker's attention. */
+  readonly wakeFd: number;
+  /** Two `struct pollfd`, 8 bytes each: fd, events, what happened. The socket's, then wakeFd's. */
+  readonly #pollFds = new Int32Array(4);
+  readonly #pollEvents = new Int16Array(this.#pollFds.buffer);
+  /** The second entry alone. */
+  readonly #wakePollFds = this.#pollFds.subarray(2);
+  readonly #wakeCount = new Uint8Array(8);
+  #fd = -1;
+  #receiveBufferBytes = 0;
+  /** Drops of sockets closed since; the kernel counts per socket. */
+  #earlierDrops = 0;
+  #gather = false;
+  /** The errno that ended this socket, once it is known; the frames it still holds are read first. */
+  #lostErrno = 0;
+
+  constructor(options: SocketCanOptions) {
+    this.#options = options;
+    this.#linux = linuxCalls();
+    this.#receiver = new SocketCanReceiver(this.#linux);
+    this.wakeFd = createEventFd(this.#linux);
+    this.#pollFds[2] = this.wakeFd;
+    this.#pollEvents[2] = POLLIN;
+    this.#pollEvents[6] = POLLIN;
+  }
+
+  open(): void {
+    const { interfaceName, bitrateBitPerS } = this.#options;
+    const state = interfaceState(interfaceName);
+    if (state !== 'up') {
+      throw new BusError('BUS_UNAVAILABLE', explainInterface(interfaceName, state, bitrateBitPerS));
+    }
+    const linux = this.#linux;
+    this.#fd = linux.socket(AF_CAN, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, CAN_RAW);
+    if (this.#fd < 0) {
+      throw new BusError(
+        'BUS_UNAVAILABLE',
+        `The kernel gives no CAN socket (${errnoName(lastErrno())}). Load its modules with: sudo modprobe can_raw`,
+      );
+    }
+    try {
+      this.#configure();
+      const index = linux.ifNameToIndex(interfaceName);
+      // Index 0 would bind to every CAN interface there is.
+      if (index === 0) {
+        throw new BusError('BUS_UNAVAILABLE', explainInterface(interfaceName, 'missing', bitrateBitPerS));
+      }
+      const address = new Uint8Array(ADDRESS_BYTES);
+      const view = new DataView(address.buffer);
+      view.setUint16(0, AF_CAN, true);
+      view.setInt32(4, index, true);
+      this.#check(
+        linux.bind(this.#fd, address, ADDRESS_BYTES),
+        `bind to ${interfaceName}`,
+        'BUS_UNAVAILABLE',
+      );
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.#pollFds[0] = this.#fd;
+  }
+
+  #configure(): void {
+    const on = new Int32Array([1]);
+    this.#setOption(SOL_SOCKET, SO_TIMESTAMP, on, 'SO_TIMESTAMP');
+    this.#setOption(SOL_SOCKET, SO_RXQ_OVFL, on, 'SO_RXQ_OVFL');
+    this.#setOption(SOL_CAN_RAW, CAN_RAW_ERR_FILTER, new Int32Array([CAN_ERR_MASK]), 'CAN_RAW_ERR_FILTER');
+    const wanted = new Int32Array([SOCKET_RECEIVE_BUFFER_BYTES]);
+    // Beyond net.core.rmem_max it needs CAP_NET_ADMIN; without the right, as much as is allowed.
+    if (this.#linux.setsockopt(this.#fd, SOL_SOCKET, SO_RCVBUFFORCE, wanted, 4) < 0) {
+      this.#setOption(SOL_SOCKET, SO_RCVBUF, wanted, 'SO_RCVBUF');
+    }
+    const got = new Uint32Array(1);
+    this.#linux.getsockopt(this.#fd, SOL_SOCKET, SO_RCVBUF, got, new Uint32Array([4]));
+    this.#receiveBufferBytes = got[0]!;
+  }
+
+  read(batch: FrameBatch): ReadOutcome {
+    if (this.#gather) {
+      // Only the main thread's wake-up ends this wait early; frames gather meanwhile.
+      this.#poll(this.#wakePollFds, FRAME_GATHER_MS);
+    }
+    let got = this.#receive(batch);
+    if (got === 0) {
+      if (this.#lostErrno !== 0) throw this.#lost();
+      this.#poll(this.#pollFds, BUS_WAIT_MAX_MS);
+      got = this.#receive(batch);
+    }
+    this.#gather = got > 0;
+    return 'more';
+  }
+
+  /** Takes what there is; returns how many frames came. */
+  #receive(batch: FrameBatch): number {
+    const before = batch.count;
+    const errno = this.#receiver.receive(this.#fd, batch);
+    if (errno !== 0) {
+      // The kernel tells of a lost interface once, ahead of the frames that came before it was lost.
+      this.#lostErrno = errno;
+      this.#receiver.receive(this.#fd, batch);
+    }
+    return batch.count - before;
+  }
+
+  #lost(): BusError {
+    const { interfaceName, bitrateBitPerS } = this.#options;
+    const state = interfaceState(interfaceName);
+    const why =
+      state === 'up'
+        ? `Reading ${interfaceName} failed: ${errnoName(this.#lostErrno)}.`
+        : explainInterface(interfaceName, state, bitrateBitPerS);
+    return new BusError('BUS_LOST', why);
+  }
+
+  #poll(fds: Int32Array, timeoutMs: number): void {
+    this.#pollEvents[7] = 0;
+    this.#linux.poll(fds, fds.length / 2, timeoutMs);
+    if ((this.#pollEvents[7]! & POLLIN) !== 0) readSync(this.wakeFd, this.#wakeCount);
+  }
+
+  /**
+   * Frames that the kernel dropped for want of room in this socket's buffer. The count that comes with a
+   * frame (SO_RXQ_OVFL) is as old as the frame: of the end of a burst, or while the worker may not read,
+   * only the socket itself (SO_MEMINFO) tells.
+   */
+  #kernelDrops(): number {
+    if (this.#fd < 0) return 0;
+    const words = new Uint32Array(SK_MEMINFO_WORDS);
+    const lengthBytes = new Uint32Array([words.byteLength]);
+    const isTold = this.#linux.getsockopt(this.#fd, SOL_SOCKET, SO_MEMINFO, words, lengthBytes) === 0;
+    return isTold ? words[SK_MEMINFO_DROPS]! : this.#receiver.drops;
+  }
+
+  send(frame: CanFrame): void {
+    const data = new Uint8Array(FRAME_BYTES);
+    new DataView(data.buffer).setUint32(
+      0,
+      frame.isExtended ? frame.canId | ID_WORD_EXTENDED : frame.canId,
+      true,
+    );
+    data[4] = frame.payload.length;
+    data.set(frame.payload.subarray(0, CLASSIC_PAYLOAD_BYTES_MAX), 8);
+    this.#check(
+      this.#linux.write(this.#fd, data, FRAME_BYTES),
+      `sending on ${this.#options.interfaceName}`,
+      'BUS_SEND_FAILED',
+    );
+  }
+
+  close(): void {
+    if (this.#fd < 0) return;
+    this.#earlierDrops += this.#kernelDrops();
+    this.#linux.close(this.#fd);
+    this.#receiver.drops = 0;
+    this.#fd = -1;
+    this.#gather = false;
+    this.#lostErrno = 0;
+  }
+
+  status(): Record<string, number | string | boolean | null> {
+    return {
+      interface: this.#options.interfaceName,
+      kernel_drops: this.#earlierDrops + this.#kernelDrops(),
+      receive_buffer_bytes: this.#receiveBufferBytes,
+      timestamp_source: 'kernel',
+    };
+  }
+
+  #setOption(level: number, name: number, value: Int32Array, what: string): void {
+    this.#check(
+      this.#linux.setsockopt(this.#fd, level, name, value, 4),
+      `setsockopt ${what}`,
+      'BUS_UNAVAILABLE',
+    );
+  }
+
+  #check(result: number, what: string, code: string): void {
+    if (result < 0) throw new BusError(code, `${what} failed: ${errnoName(lastErrno())}`);
+  }
+}

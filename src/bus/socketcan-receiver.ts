@@ -1,0 +1,142 @@
+import { FRAMES_PER_SYSTEM_CALL_MAX } from '../shared/limits.ts';
+import { CLASSIC_PAYLOAD_BYTES_MAX, canIdOfIdWord, flagsOfIdWord } from './can-frame.ts';
+import type { FrameBatch } from './frame-batch.ts';
+import {
+  allocateStable,
+  EAGAIN,
+  EINTR,
+  type LinuxCalls,
+  lastErrno,
+  MSG_DONTWAIT,
+  SO_RXQ_OVFL,
+  SO_TIMESTAMP,
+  SOL_SOCKET,
+} from './linux.ts';
+
+// The layouts of recvmmsg's arguments on 64-bit Linux, in bytes (and words of 4 bytes where it says so).
+const MESSAGE_BYTES = 64; // struct mmsghdr: struct msghdr of 56, then the received length
+const IOVEC_BYTES = 16;
+const FRAME_BYTES = 16; // struct can_frame: id, length, 3 bytes of padding, 8 bytes of data
+const CONTROL_BYTES = 64; // room for a timestamp (32) and a drop count (24)
+const MESSAGE_WORDS = MESSAGE_BYTES / 4;
+const FRAME_WORDS = FRAME_BYTES / 4;
+const CONTROL_WORDS = CONTROL_BYTES / 4;
+const CONTROL_LENGTH_WORD = 40 / 4; // msg_controllen
+const CONTROL_HEADER_WORDS = 16 / 4; // struct cmsghdr: length (8 bytes), level, type
+
+const TWO_TO_32 = 2 ** 32;
+
+/**
+ * Takes frames from a SocketCAN socket, as many as one recvmmsg call gives, and puts them into a frame
+ * batch: id and flags split, the kernel's timestamp and its count of dropped frames from the control
+ * messages (socket(7): SO_TIMESTAMP, SO_RXQ_OVFL).
+ *
+ * Its memory is allocated once and outlives the socket, so that a bus may come and go for ever.
+ */
+export class SocketCanReceiver {
+  readonly #linux: LinuxCalls;
+  readonly #messages: bigint;
+  readonly #messageWords: Uint32Array;
+  readonly #frameWords: Uint32Array;
+  readonly #frameBytes: Uint8Array;
+  readonly #controlWords: Uint32Array;
+  /** Frames that this socket's full buffer had cost when the last frame received was queued; modulo 2^32. */
+  drops = 0;
+
+  constructor(linux: LinuxCalls) {
+    this.#linux = linux;
+    const count = FRAMES_PER_SYSTEM_CALL_MAX;
+    const iovecsAt = count * MESSAGE_BYTES;
+    const framesAt = iovecsAt + count * IOVEC_BYTES;
+    const controlAt = framesAt + count * FRAME_BYTES;
+    const { address, buffer } = allocateStable(linux, controlAt + count * CONTROL_BYTES);
+    this.#messages = address;
+    this.#messageWords = new Uint32Array(buffer, 0, iovecsAt / 4);
+    this.#frameWords = new Uint32Array(buffer, framesAt, count * FRAME_WORDS);
+    this.#frameBytes = new Uint8Array(buffer, framesAt, count * FRAME_BYTES);
+    this.#controlWords = new Uint32Array(buffer, controlAt, count * CONTROL_WORDS);
+
+    const layout = new DataView(buffer);
+    for (let index = 0; index < count; index++) {
+      const message = index * MESSAGE_BYTES;
+      const iovec = iovecsAt + index * IOVEC_BYTES;
+      layout.setBigUint64(message + 16, address + BigInt(iovec), true);
+      layout.setBigUint64(message + 24, 1n, true);
+      layout.setBigUint64(message + 32, address + BigInt(controlAt + index * CONTROL_BYTES), true);
+      layout.setBigUint64(iovec, address + BigInt(framesAt + index * FRAME_BYTES), true);
+      layout.setBigUint64(iovec + 8, BigInt(FRAME_BYTES), true);
+    }
+  }
+
+  /**
+   * Moves what the kernel has into the batch until either is exhausted, without waiting.
+   * Returns 0 or the errno that ended it.
+   */
+  receive(fd: number, batch: FrameBatch): number {
+    for (;;) {
+      const room = Math.min(FRAMES_PER_SYSTEM_CALL_MAX, batch.capacity - batch.count);
+      if (room === 0) return 0;
+      for (let index = 0; index < room; index++) {
+        // The kernel wrote how much of the control buffer it used; it is to have all of it again.
+        this.#messageWords[index * MESSAGE_WORDS + CONTROL_LENGTH_WORD] = CONTROL_BYTES;
+      }
+      const received = this.#linux.recvmmsg(fd, this.#messages, room, MSG_DONTWAIT, null);
+      if (received < 0) {
+        const errno = lastErrno();
+        if (errno === EINTR) continue;
+        return errno === EAGAIN ? 0 : errno;
+      }
+      this.#take(received, batch);
+      if (received < room) return 0;
+    }
+  }
+
+  #take(received: number, batch: FrameBatch): void {
+    const frameWords = this.#frameWords;
+    let at = batch.count;
+    for (let index = 0; index < received; index++) {
+      const frame = index * FRAME_WORDS;
+      const idWord = frameWords[frame]!;
+      const flags = flagsOfIdWord(idWord);
+      batch.canId[at] = canIdOfIdWord(idWord, flags);
+      batch.flags[at] = flags;
+      batch.payloadBytes[at] = Math.min(
+        this.#frameBytes[index * FRAME_BYTES + 4]!,
+        CLASSIC_PAYLOAD_BYTES_MAX,
+      );
+      const payload = index * FRAME_BYTES + 8;
+      for (let byte = 0; byte < CLASSIC_PAYLOAD_BYTES_MAX; byte++) {
+        batch.payload[at * CLASSIC_PAYLOAD_BYTES_MAX + byte] = this.#frameBytes[payload + byte]!;
+      }
+      batch.timestampUs[at] = this.#readControl(index);
+      at++;
+    }
+    batch.count = at;
+  }
+
+  /** Reads one message's control messages: keeps the drop count and returns the timestamp. */
+  #readControl(index: number): number {
+    const words = this.#controlWords;
+    const start = index * CONTROL_WORDS;
+    const end = start + this.#messageWords[index * MESSAGE_WORDS + CONTROL_LENGTH_WORD]! / 4;
+    let timestampUs = 0;
+    let at = start;
+    while (at + CONTROL_HEADER_WORDS <= end) {
+      const lengthBytes = words[at]!;
+      if (lengthBytes < CONTROL_HEADER_WORDS * 4) break;
+      const data = at + CONTROL_HEADER_WORDS;
+      if (words[at + 2] === SOL_SOCKET) {
+        const type = words[at + 3];
+        if (type === SO_TIMESTAMP) {
+          const seconds = words[data]! + words[data + 1]! * TWO_TO_32;
+          timestampUs = seconds * 1_000_000 + words[data + 2]!;
+        } else if (type === SO_RXQ_OVFL) {
+          this.drops = words[data]!;
+        }
+      }
+      // Control messages start at multiples of 8 bytes.
+      at += ((lengthBytes + 7) >>> 3) * 2;
+    }
+    return timestampUs;
+  }
+}

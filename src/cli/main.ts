@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+import { CollectorError, ConfigError } from '../shared/errors.ts';
+import { VERSION } from '../version.ts';
+import { configCommand } from './config-check.ts';
+import {
+  addSettingOptions,
+  exitOnUsageError,
+  FAILURE_EXIT_CODE,
+  settingFlags,
+  USAGE_EXIT_CODE,
+} from './options.ts';
+
+/** The command `collector`: without a subcommand it runs the service. */
+
+const program = new Command('collector')
+  .description("Listens to a vehicle's CAN buses and serves their state and history over HTTP.")
+  .version(VERSION)
+  .showHelpAfterError('(see --help)')
+  .action(async () => {
+    // Loaded here, so that --help and config check don't wait for it.
+    const { run } = await import('./run.ts');
+    process.exitCode = await run(settingFlags(program));
+  });
+addSettingOptions(exitOnUsageError(program));
+program.addCommand(configCommand());
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CollectorError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = error instanceof ConfigError ? USAGE_EXIT_CODE : FAILURE_EXIT_CODE;
+}

@@ -1,0 +1,108 @@
+import { resolve } from 'node:path';
+
+import { found } from './problems.ts';
+import { rangeText } from './reference.ts';
+import { LOG_LEVELS, type SettingAnnotation } from './schema.ts';
+import { DURATION_UNITS_MS, parseDurationMs, parseSizeBytes, SIZE_UNITS_BYTES } from './units.ts';
+
+/** What a relative path and a `~` in a setting refer to. */
+export interface PathBase {
+  readonly directory: string;
+  readonly home: string;
+}
+
+export type SettingValue = string | number | null;
+export type Parsed = { readonly value: SettingValue } | { readonly problem: string };
+
+/** What Python's logging calls the same levels. */
+const PYTHON_LOG_LEVELS: Readonly<Record<string, string>> = { warning: 'warn', critical: 'fatal' };
+
+const PATH_BYTES_MAX = 4_095;
+
+/**
+ * Reads the text of a setting other than `buses`. The file's values arrive as the text that stands there
+ * too, so that a setting is written the same way everywhere; null is the file's empty value.
+ */
+export function parseSetting(setting: SettingAnnotation, text: string | null, base: PathBase): Parsed {
+  if (setting.nullWord !== undefined && text === setting.nullWord) return { value: null };
+  // `file:` without a value in YAML says what `file: none` says.
+  if (text === null) return setting.nullWord === 'none' ? { value: null } : wrong(setting, text);
+
+  switch (setting.form) {
+    case 'integer':
+      return inRange(setting, text, /^\d{1,16}$/.test(text) ? Number(text) : undefined);
+    case 'canId':
+      return inRange(setting, text, /^(\d{1,10}|0x[\dA-F]{1,8})$/i.test(text) ? Number(text) : undefined);
+    case 'duration':
+      return inRange(setting, text, parseDurationMs(text), DURATION_UNITS_MS);
+    case 'size':
+      return inRange(setting, text, parseSizeBytes(text), SIZE_UNITS_BYTES);
+    case 'level':
+      return level(setting, text);
+    case 'host':
+      return /^[\w.:%-]{1,253}$/.test(text) ? { value: text } : wrong(setting, text);
+    case 'file':
+      return file(setting, text, base);
+    case 'buses':
+      return wrong(setting, text);
+  }
+}
+
+/** What a setting takes, for messages. */
+export function expectedText(setting: SettingAnnotation): string {
+  const range = rangeText(setting);
+  const forms = {
+    buses: 'a list of buses, each with a url',
+    canId: `a CAN id from ${range}, decimal or as 0x10`,
+    duration: `a duration from ${range}, such as ${setting.default}`,
+    file: 'the path of a file',
+    host: 'a host name or an IP address without brackets, such as 127.0.0.1 or ::1',
+    integer: `an integer from ${range}`,
+    level: `one of ${LOG_LEVELS.join(', ')}`,
+    size: `a size from ${range}, such as ${setting.default}`,
+  };
+  return setting.nullWord === undefined
+    ? forms[setting.form]
+    : `${forms[setting.form]}, or ${setting.nullWord}`;
+}
+
+/** A path made absolute, with a leading `~` for the home directory. */
+export function absolutePath(path: string, { directory, home }: PathBase): string {
+  return path === '~' || path.startsWith('~/') ? resolve(home, path.slice(2)) : resolve(directory, path);
+}
+
+function inRange(
+  setting: SettingAnnotation,
+  text: string,
+  value: number | undefined,
+  units: Readonly<Record<string, number>> = {},
+): Parsed {
+  const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY } = setting;
+  if (value !== undefined && value >= minimum && value <= maximum) return { value };
+  const needsUnit = Object.keys(units).length > 0 && /^\d+(\.\d+)?$/.test(text);
+  return wrong(
+    setting,
+    text,
+    needsUnit ? `: a number alone has no unit (${Object.keys(units).join(', ')})` : '',
+  );
+}
+
+function level(setting: SettingAnnotation, text: string): Parsed {
+  const lower = text.toLowerCase();
+  const name = Object.hasOwn(PYTHON_LOG_LEVELS, lower) ? PYTHON_LOG_LEVELS[lower] : lower;
+  const value = LOG_LEVELS.find((candidate) => candidate === name);
+  return value === undefined ? wrong(setting, text) : { value };
+}
+
+function file(setting: SettingAnnotation, text: string, base: PathBase): Parsed {
+  if (text === ':memory:') {
+    return wrong(setting, text, ': several threads use it, which a database in memory rules out');
+  }
+  const isFilePath = text !== '' && !text.includes('\0') && !/(^|\/)\.{0,2}$/.test(text) && text !== '~';
+  const path = isFilePath ? absolutePath(text, base) : '';
+  return isFilePath && Buffer.byteLength(path) <= PATH_BYTES_MAX ? { value: path } : wrong(setting, text);
+}
+
+function wrong(setting: SettingAnnotation, text: string | null, why = ''): Parsed {
+  return { problem: `expected ${expectedText(setting)}; found ${found(text)}${why}` };
+}

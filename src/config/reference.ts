@@ -1,0 +1,143 @@
+import { type TSchema, Type } from 'typebox';
+
+import {
+  CONFIG_FILE_DEFAULT,
+  CONFIG_FILE_INPUT,
+  CollectorConfigSchema,
+  type SettingAnnotation,
+  type SettingInput,
+} from './schema.ts';
+import { formatDurationMs, formatSizeBytes } from './units.ts';
+
+/** One setting of the schema, with its place in the file and in CollectorConfig. */
+export interface Setting extends SettingAnnotation {
+  /** Place in the file: `history.flush_interval`. */
+  readonly path: string;
+  /** Place in CollectorConfig: `['history', 'flushIntervalMs']`. */
+  readonly properties: readonly string[];
+}
+
+/** Every setting, in the schema's order. */
+export const SETTINGS: readonly Setting[] = [...settingsOf(CollectorConfigSchema, [])];
+
+/** The default as one would write it, or what it follows from. */
+export function defaultText(setting: Setting): string {
+  return setting.defaultNote ?? setting.default ?? '';
+}
+
+/** The description of a flag with its default and environment variable, for --help. */
+export function inputHelp(input: SettingInput, setting: Setting): string {
+  const facts: string[] = [];
+  if (input === setting.inputs[0]) facts.push(`default: ${defaultText(setting)}`);
+  if (input.env !== undefined) facts.push(`env: ${input.env}`);
+  return facts.length === 0 ? input.description : `${input.description} (${facts.join('; ')})`;
+}
+
+/** How a value of the service is written: 86400000 as `1d`, null as `unlimited`. */
+export function formatSetting(setting: SettingAnnotation, value: string | number | null): string {
+  if (value === null) return setting.nullWord ?? '';
+  if (typeof value === 'string') return value;
+  if (setting.form === 'duration') return formatDurationMs(value);
+  if (setting.form === 'size') return formatSizeBytes(value);
+  if (setting.form === 'canId' && value !== 0) return `0x${value.toString(16).toUpperCase()}`;
+  return String(value);
+}
+
+/** The range of a setting in words, as `100ms to 1min`; empty where it has none. */
+export function rangeText(setting: SettingAnnotation): string {
+  if (setting.minimum === undefined || setting.maximum === undefined) return '';
+  return `${formatSetting(setting, setting.minimum)} to ${formatSetting(setting, setting.maximum)}`;
+}
+
+/** docs/configuration.md. */
+export function configurationPage(): string {
+  const rows = SETTINGS.map((setting) => [
+    code(setting.path),
+    setting.description,
+    setting.defaultNote ?? code(setting.default ?? ''),
+    [rangeText(setting), setting.nullWord && `or ${code(setting.nullWord)}`].filter(Boolean).join(' '),
+    setting.inputs
+      .flatMap(({ flag, placeholder }) => (flag ? code(`--${flag} ${placeholder}`) : []))
+      .join(', '),
+    setting.inputs.flatMap(({ env }) => (env ? code(env) : [])).join(', '),
+  ]);
+  return [
+    ...INTRODUCTION,
+    '| key | what it is | default | range | flag | environment |',
+    '|---|---|---|---|---|---|',
+    ...rows.map((cells) => `|${cells.map((cell) => (cell === '' ? ' ' : ` ${cell} `)).join('|')}|`),
+    ...FORMS,
+    '',
+  ].join('\n');
+}
+
+const INTRODUCTION = [
+  '# Configuration',
+  '',
+  '<!-- Written from src/config/schema.ts: node --test --test-update-snapshots src/config/reference.test.ts -->',
+  '',
+  'Flags go over environment variables, those over the file, and the file over the defaults. The file is',
+  `YAML: \`${CONFIG_FILE_DEFAULT}\` in the working directory if it exists, or the one that \`--${CONFIG_FILE_INPUT.flag} FILE\` or`,
+  `\`${CONFIG_FILE_INPUT.env}\` names. Unknown keys are errors, an empty environment variable counts as unset, and`,
+  'all mistakes are told at once, each with its place. `telemetry-collector config check FILE` tells them',
+  'without starting the service, and shows where each effective value comes from.',
+  '',
+  '```yaml',
+  'buses:',
+  '  - url: socketcan:can0?bitrate=500000',
+  '  - name: rear',
+  '    url: socketcan:can1',
+  'history:',
+  '  flush_interval: 500ms',
+  '  max_age: 90d',
+  'api:',
+  '  host: 0.0.0.0',
+  'log:',
+  '  level: debug',
+  '```',
+  '',
+];
+
+const FORMS = [
+  '',
+  '## How values are written',
+  '',
+  '- Durations have a unit: `500ms`, `1s`, `5min`, `2h`, `30d`. So have sizes: `500kB`, `10MiB`, `1GB`. A',
+  '  number alone is an error.',
+  '- CAN ids are decimal or hexadecimal: `16` or `0x10`.',
+  '- A relative path in the file starts at the folder of the file, any other at the working directory;',
+  '  `~/` is the home directory. The state directory is `$STATE_DIRECTORY` if set (systemd sets it), else',
+  '  `$XDG_STATE_HOME/telemetry-collector`, else `~/.local/state/telemetry-collector`.',
+  '- A log level may be written in any letter case, and as Python calls it (`WARNING`, `CRITICAL`).',
+  '- `CAN_INTERFACE` and `--can` take the name of an interface or a whole bus URL.',
+  '',
+  '## Buses',
+  '',
+  '| url | what it reads | options |',
+  '|---|---|---|',
+  '| `socketcan:can0` | a CAN interface of this machine | `bitrate` in bit/s (5000 to 1000000, 500000 if not given), `fd=off` |',
+  '| `candump:drive.log` | a log file of `candump -l`, replayed | `speed`: times the recorded pace, or `max`; `loop`; `time=now` or `log` (at `speed=max`: `log`): whose timestamps the frames carry |',
+  '| `sim:kart` | a simulated kart | `seed` (the same seed gives the same drive), `rate`: times the pace of real time |',
+  '',
+  'Options follow a `?` and are separated by `&`. A path that holds `?` or `%` writes them `%3F` and `%25`. A bus',
+  'without a name is called after its interface or its file. With a name of its own it may be called',
+  'anything of 1 to 32 letters, digits, dots, dashes and underscores.',
+];
+
+/** A section is called in the file as in CollectorConfig; a leaf's annotation says its key. */
+function* settingsOf(schema: TSchema, sections: readonly string[]): Generator<Setting> {
+  if (!Type.IsObject(schema)) return;
+  for (const [property, child] of Object.entries(schema.properties)) {
+    const { setting } = child as { setting?: SettingAnnotation };
+    if (setting === undefined) {
+      yield* settingsOf(child, [...sections, property]);
+    } else {
+      const path = [...sections, setting.key].join('.');
+      yield { ...setting, path, properties: [...sections, property] };
+    }
+  }
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}

@@ -1,0 +1,304 @@
+import { type Static, Type } from 'typebox';
+
+import { BUS_NAME_CHARS_MAX, type BusUrl } from '../bus/bus-url.ts';
+import { STANDARD_CAN_ID_MAX } from '../bus/can-frame.ts';
+import { DURATION_UNITS_MS, SIZE_UNITS_BYTES } from './units.ts';
+
+/**
+ * The configuration, said once. The types of the running service, the keys of the file, the flags, the
+ * environment variables, the defaults, the checks, the help text and docs/configuration.md all come
+ * from the schema at the end of this file.
+ *
+ * The schema describes what the service is given (`flushIntervalMs: 1000`); the `setting` annotation of
+ * each leaf says how people write it (`flush_interval: 1s`).
+ */
+
+/** How a setting is written; forms.ts reads and writes each. */
+export type SettingForm = 'buses' | 'canId' | 'duration' | 'file' | 'host' | 'integer' | 'level' | 'size';
+
+/** A flag, an environment variable or both, that give one setting. */
+export interface SettingInput {
+  /** Without the leading dashes. */
+  readonly flag?: string;
+  readonly env?: string;
+  /** Stands for the value in the help text. */
+  readonly placeholder: string;
+  readonly description: string;
+  readonly isRepeatable?: boolean;
+}
+
+export interface SettingAnnotation {
+  /** Key within its section of the file. */
+  readonly key: string;
+  readonly form: SettingForm;
+  readonly description: string;
+  /** As one would write it, or null where it follows from another setting: `defaultNote` says how. */
+  readonly default: string | null;
+  readonly defaultNote?: string;
+  readonly inputs: readonly SettingInput[];
+  /** The word that turns the setting off; the service is given null. */
+  readonly nullWord?: 'none' | 'unlimited';
+  /** In the unit of the service's value: milliseconds, bytes, items. */
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+export const BUSES_MAX = 16;
+export const BUS_NAME_PATTERN = `^[A-Za-z0-9._-]{1,${BUS_NAME_CHARS_MAX}}$`;
+
+/** The flag and the variable that name the file itself. */
+export const CONFIG_FILE_INPUT = {
+  flag: 'config',
+  env: 'COLLECTOR_CONFIG',
+  placeholder: 'FILE',
+  description: 'configuration file (YAML)',
+} as const;
+
+/** Read where neither names a file, if it is there. */
+export const CONFIG_FILE_DEFAULT = 'collector.yaml';
+
+interface PlainSetting extends Omit<SettingAnnotation, 'inputs'> {
+  readonly flag?: string;
+  readonly env?: string;
+  readonly placeholder?: string;
+}
+
+const HistorySchema = Type.Object({
+  path: Type.String(
+    annotated({
+      key: 'path',
+      form: 'file',
+      description: 'SQLite database of the history',
+      default: null,
+      defaultNote: 'collector.db in the state directory',
+      flag: 'db',
+      env: 'DB_PATH',
+      placeholder: 'FILE',
+    }),
+  ),
+  flushIntervalMs: Type.Integer(
+    annotated({
+      key: 'flush_interval',
+      form: 'duration',
+      description: 'how often samples are committed; a power cut costs at most this much',
+      default: '1s',
+      minimum: 100,
+      maximum: DURATION_UNITS_MS.min,
+      flag: 'flush-interval',
+      placeholder: 'DURATION',
+    }),
+  ),
+  maxAgeMs: nullable(
+    annotated({
+      key: 'max_age',
+      form: 'duration',
+      description: 'samples older than this are deleted',
+      default: '30d',
+      nullWord: 'unlimited',
+      minimum: DURATION_UNITS_MS.s,
+      maximum: 36_500 * DURATION_UNITS_MS.d,
+      flag: 'max-age',
+      placeholder: 'DURATION',
+    }),
+  ),
+  maxSamples: nullable(
+    annotated({
+      key: 'max_samples',
+      form: 'integer',
+      description: 'the oldest samples beyond this number are deleted',
+      default: '10000000',
+      nullWord: 'unlimited',
+      minimum: 1,
+      maximum: 1e12,
+      flag: 'max-samples',
+      env: 'MAX_HISTORY_RECORDS',
+      placeholder: 'COUNT',
+    }),
+  ),
+});
+
+const ApiSchema = Type.Object({
+  host: Type.String(
+    annotated({
+      key: 'host',
+      form: 'host',
+      description: 'address the HTTP server listens on; 0.0.0.0 or :: for all',
+      default: '127.0.0.1',
+      flag: 'host',
+      env: 'API_HOST',
+      placeholder: 'HOST',
+    }),
+  ),
+  port: Type.Integer(
+    annotated({
+      key: 'port',
+      form: 'integer',
+      description: 'port the HTTP server listens on; 0 for any free one',
+      default: '5001',
+      minimum: 0,
+      maximum: 65_535,
+      flag: 'port',
+      env: 'API_PORT',
+      placeholder: 'PORT',
+    }),
+  ),
+});
+
+const LogSchema = Type.Object({
+  level: Type.Enum(
+    LOG_LEVELS,
+    annotated({
+      key: 'level',
+      form: 'level',
+      description: `least severe level that is logged: ${LOG_LEVELS.join(', ')}`,
+      default: 'info',
+      flag: 'log-level',
+      env: 'LOG_LEVEL',
+      placeholder: 'LEVEL',
+    }),
+  ),
+  file: Type.Union(
+    [Type.String(), Type.Null()],
+    annotated({
+      key: 'file',
+      form: 'file',
+      description: 'log file, as JSON lines, beside what goes to the standard output',
+      default: null,
+      defaultNote: 'collector.log next to the database',
+      nullWord: 'none',
+      flag: 'log-file',
+      env: 'LOG_FILE',
+      placeholder: 'FILE',
+    }),
+  ),
+  maxBytes: Type.Integer(
+    annotated({
+      key: 'max_bytes',
+      form: 'size',
+      description: 'size at which the log file is rotated',
+      default: '10MiB',
+      minimum: 4 * SIZE_UNITS_BYTES.KiB,
+      maximum: SIZE_UNITS_BYTES.GiB,
+    }),
+  ),
+  maxFiles: Type.Integer(
+    annotated({
+      key: 'max_files',
+      form: 'integer',
+      description: 'rotated log files that are kept beside the active one',
+      default: '5',
+      minimum: 1,
+      maximum: 100,
+    }),
+  ),
+});
+
+const BusesSchema = Type.Array(
+  Type.Object({
+    name: Type.String({ pattern: BUS_NAME_PATTERN, description: 'what the bus is called on the API' }),
+    url: Type.String({ description: 'as it was written' }),
+    // What `url` says, with a relative path made absolute. parseBusUrl has checked it.
+    spec: Type.Unsafe<BusUrl>(Type.Object({ kind: Type.String() })),
+  }),
+  {
+    minItems: 1,
+    maxItems: BUSES_MAX,
+    ...annotation({
+      key: 'buses',
+      form: 'buses',
+      description: 'the buses to listen to, each with a url and, if it is to be called otherwise, a name',
+      default: 'sim:kart',
+      defaultNote: 'sim:kart, a simulated kart',
+      inputs: [
+        {
+          flag: 'bus',
+          placeholder: 'URL',
+          description: "bus to listen to instead of the file's (repeatable)",
+          isRepeatable: true,
+        },
+        {
+          flag: 'can',
+          env: 'CAN_INTERFACE',
+          placeholder: 'IFACE',
+          description: 'CAN interface to listen to, short for --bus socketcan:IFACE',
+        },
+        {
+          flag: 'bitrate',
+          env: 'CAN_BAUDRATE',
+          placeholder: 'BITS',
+          description: 'bitrate in bit/s of the CAN interfaces whose URL says none',
+        },
+      ],
+    }),
+  },
+);
+
+export const CollectorConfigSchema = Type.Object({
+  buses: BusesSchema,
+  nodeId: Type.Integer(
+    annotated({
+      key: 'node_id',
+      form: 'canId',
+      description: 'CAN id that our own frames are sent under',
+      default: '0',
+      minimum: 0,
+      maximum: STANDARD_CAN_ID_MAX,
+      flag: 'node-id',
+      env: 'CAN_NODE_ID',
+      placeholder: 'ID',
+    }),
+  ),
+  history: HistorySchema,
+  api: ApiSchema,
+  log: LogSchema,
+});
+
+export type CollectorConfig = DeepReadonly<Static<typeof CollectorConfigSchema>>;
+export type BusConfig = CollectorConfig['buses'][number];
+export type HistoryConfig = CollectorConfig['history'];
+export type ApiConfig = CollectorConfig['api'];
+export type LogConfig = CollectorConfig['log'];
+export type LogLevel = LogConfig['level'];
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+/** The options of a leaf's schema: what JSON Schema knows, and the whole annotation as `setting`. */
+function annotated({ flag, env, placeholder = 'VALUE', ...rest }: PlainSetting): LeafOptions {
+  const inputs: SettingInput[] = [];
+  if (flag !== undefined || env !== undefined) {
+    inputs.push({
+      placeholder,
+      description: rest.description,
+      ...(flag !== undefined && { flag }),
+      ...(env !== undefined && { env }),
+    });
+  }
+  return annotation({ ...rest, inputs });
+}
+
+// A type rather than an interface: TypeBox wants the index signature that only an alias implies.
+type LeafOptions = {
+  description: string;
+  setting: SettingAnnotation;
+  minimum?: number;
+  maximum?: number;
+};
+
+function annotation(setting: SettingAnnotation): LeafOptions {
+  return {
+    description: setting.description,
+    setting,
+    ...(setting.minimum !== undefined && { minimum: setting.minimum }),
+    ...(setting.maximum !== undefined && { maximum: setting.maximum }),
+  };
+}
+
+/** An integer in the annotation's range, or null where its null word was written. */
+function nullable(options: LeafOptions) {
+  return Type.Union([Type.Integer(options), Type.Null()], {
+    description: options.description,
+    setting: options.setting,
+  });
+}

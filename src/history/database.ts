@@ -1,0 +1,142 @@
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { errorMessage, HistoryError } from '../shared/errors.ts';
+import { makeFolder } from '../shared/make-folder.ts';
+import { migrate, SCHEMA_VERSION } from './schema.ts';
+
+/** Marks a database as ours: "TCol", at byte 68 of the file (sqlite.org/fileformat2.html). */
+const APPLICATION_ID = 0x54436f6c;
+const SQLITE_MAGIC = 'SQLite format 3\0';
+const SQLITE_HEADER_BYTES = 100;
+const SQLITE_USER_VERSION_OFFSET = 60;
+const SQLITE_APPLICATION_ID_OFFSET = 68;
+
+/**
+ * Opens the database for writing, and makes it when it isn't there. Throws HistoryError:
+ * HISTORY_NOT_OURS and HISTORY_TOO_NEW leave the file untouched; HISTORY_UNAVAILABLE says what the file
+ * system said.
+ */
+export function openForWriting(path: string): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    makeFolder(dirname(path));
+    refuseForeign(path);
+    database = new DatabaseSync(path);
+    database.exec('PRAGMA busy_timeout = 5000');
+    // What the header said may be older than what SQLite makes of the file and the log beside it: a newer
+    // version that isn't in the file yet, or a first transaction that a power cut has undone.
+    const version = userVersion(database);
+    refuseNewer(path, version);
+    migrate(database, version, APPLICATION_ID);
+    // WAL lets the reader read while the writer writes; FULL syncs each commit, so that a power cut costs
+    // no more than what came after the last one.
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    return database;
+  } catch (error) {
+    database?.close();
+    if (error instanceof HistoryError) throw error;
+    throw new HistoryError(
+      'HISTORY_UNAVAILABLE',
+      `The database ${path} can't be opened: ${errorMessage(error)}.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+export function openForReading(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { readOnly: true });
+  database.exec('PRAGMA busy_timeout = 5000');
+  return database;
+}
+
+/**
+ * Holds the right to write a database until it is closed or the process ends, however that comes about:
+ * a lock on a file of its own beside it, which the kernel takes back. Throws HistoryError HISTORY_IN_USE,
+ * and what openForWriting throws of a file that isn't ours, which gets no lock file beside it.
+ */
+export function lockDatabase(path: string): DatabaseSync {
+  let lock: DatabaseSync | undefined;
+  try {
+    makeFolder(dirname(path));
+    refuseForeign(path);
+    lock = new DatabaseSync(`${path}-lock`);
+    lock.exec('PRAGMA journal_mode = MEMORY');
+    // An immediate transaction takes the write lock and, as nothing is written, leaves the file empty.
+    lock.exec('BEGIN IMMEDIATE');
+    return lock;
+  } catch (error) {
+    lock?.close();
+    if (error instanceof HistoryError) throw error;
+    const { errcode } = error as { errcode?: number };
+    if (errcode === SQLITE_BUSY) {
+      throw new HistoryError(
+        'HISTORY_IN_USE',
+        `Another telemetry-collector is using the database ${path}. Stop it, or give this one another with --db FILE.`,
+      );
+    }
+    throw new HistoryError('HISTORY_UNAVAILABLE', `${path}-lock can't be locked: ${errorMessage(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
+const SQLITE_BUSY = 5;
+
+/**
+ * Looks at a file's header without opening it as a database. Passes over one of ours and where there is
+ * none yet; throws where it is something else.
+ */
+function refuseForeign(path: string): void {
+  const header = readHeader(path);
+  if (header === null || header.length === 0) return;
+  const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
+  const isSqlite =
+    header.length === SQLITE_HEADER_BYTES &&
+    header.toString('latin1', 0, SQLITE_MAGIC.length) === SQLITE_MAGIC;
+  if (!isSqlite) throw notOurs(path, 'it is not an SQLite database');
+  const applicationId = view.getUint32(SQLITE_APPLICATION_ID_OFFSET);
+  if (applicationId !== APPLICATION_ID) {
+    throw notOurs(path, `it is an SQLite database of another program (application id ${applicationId})`);
+  }
+  refuseNewer(path, view.getUint32(SQLITE_USER_VERSION_OFFSET));
+}
+
+function readHeader(path: string): Buffer | null {
+  let fd: number;
+  try {
+    if (!statSync(path).isFile()) throw notOurs(path, 'it is not a regular file');
+    fd = openSync(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  try {
+    const header = Buffer.alloc(SQLITE_HEADER_BYTES);
+    return header.subarray(0, readSync(fd, header, 0, header.length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function userVersion(database: DatabaseSync): number {
+  return Number(database.prepare('PRAGMA user_version').get()?.user_version);
+}
+
+function refuseNewer(path: string, version: number): void {
+  if (version <= SCHEMA_VERSION) return;
+  throw new HistoryError(
+    'HISTORY_TOO_NEW',
+    `The database ${path} has version ${version}; this telemetry-collector knows up to ${SCHEMA_VERSION}. ` +
+      'It was left untouched: run the newer telemetry-collector, or give this one another with --db FILE.',
+  );
+}
+
+function notOurs(path: string, what: string): HistoryError {
+  return new HistoryError(
+    'HISTORY_NOT_OURS',
+    `${path} can't be the history: ${what}. It was left untouched; give another file with --db FILE.`,
+  );
+}

@@ -1,0 +1,84 @@
+import type { SeriesRecord } from '../protocol/series-table.ts';
+import type { HistoryPage, HistoryQuery, HistorySize, SeriesQuery } from './history-query.ts';
+
+/** What both history threads are started with. */
+export interface HistoryThreadData {
+  readonly path: string;
+  /** The sample batches; messages speak of them by their place here. */
+  readonly batches: readonly SharedArrayBuffer[];
+}
+
+export interface WriterThreadData extends HistoryThreadData {
+  readonly flushIntervalMs: number;
+  readonly maxAgeMs: number | null;
+  readonly maxSamples: number | null;
+}
+
+export interface StoredError {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The latest sample of a series, as an earlier run left it. */
+export interface StoredState {
+  readonly series: number;
+  readonly timestampUs: number;
+  readonly rawValue: number;
+  readonly count: number;
+}
+
+export type ToWriter =
+  /** New series; they come before the first sample of theirs. */
+  | { readonly kind: 'series'; readonly series: readonly SeriesRecord[] }
+  | { readonly kind: 'samples'; readonly batch: number; readonly count: number }
+  /** Everything since the last commit becomes durable, if it can; answered with `settled`. */
+  | { readonly kind: 'commit' }
+  | { readonly kind: 'close' };
+
+export type FromWriter =
+  | {
+      readonly kind: 'opened';
+      readonly series: readonly SeriesRecord[];
+      readonly states: readonly StoredState[];
+      /** The sequence number of the first sample to come. */
+      readonly nextSeq: number;
+      readonly size: HistorySize;
+    }
+  | { readonly kind: 'refused'; readonly error: StoredError }
+  /** These batches' samples are durable, or lost. */
+  | { readonly kind: 'recycle'; readonly batches: readonly number[] }
+  | {
+      readonly kind: 'committed';
+      readonly size: HistorySize;
+      readonly samples: number;
+      readonly durationMs: number;
+    }
+  | { readonly kind: 'failed'; readonly error: StoredError; readonly samplesLost: number }
+  /** Something stored can't be read; it was put aside. */
+  | { readonly kind: 'damaged'; readonly message: string }
+  /** What was handed over before the oldest unanswered `commit` is durable or lost, as was told. */
+  | { readonly kind: 'settled' };
+
+/** What the reader can be asked. */
+export type Question =
+  | { readonly kind: 'page'; readonly query: HistoryQuery }
+  | { readonly kind: 'series'; readonly query: SeriesQuery };
+
+/** A page, or the JSON text of a series query's answer. */
+export type Answer = HistoryPage | Uint8Array;
+
+export type ToReader =
+  | {
+      readonly kind: 'ask';
+      readonly id: number;
+      readonly question: Question;
+      /** Series that the reader hasn't been told of yet. */
+      readonly series: readonly SeriesRecord[];
+    }
+  | { readonly kind: 'close' };
+
+export type FromReader =
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }
+  /** Something stored can't be read; the answers pass over it. */
+  | { readonly kind: 'damaged'; readonly message: string }
+  | { readonly kind: 'failed'; readonly id: number; readonly error: StoredError };

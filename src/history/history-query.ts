@@ -1,0 +1,65 @@
+/** What can be asked of the history. Numbers are those of the wire; a filter left out lets everything pass. */
+export interface HistoryFilter {
+  readonly componentType?: number | undefined;
+  readonly componentId?: number | undefined;
+  readonly commandId?: number | undefined;
+  readonly messageType?: number | undefined;
+  readonly bus?: string | undefined;
+  /** Inclusive, microseconds since the epoch. */
+  readonly fromUs?: number | undefined;
+  /** Inclusive, microseconds since the epoch. */
+  readonly toUs?: number | undefined;
+}
+
+export type SampleFormat = 'json' | 'ndjson' | 'csv';
+
+export interface HistoryQuery extends HistoryFilter {
+  /** Samples to give at most. */
+  readonly limit: number;
+  /** Samples to skip first. */
+  readonly offset: number;
+  /** By arrival: `desc` gives the newest first. */
+  readonly order: 'asc' | 'desc';
+  /** Goes on after the sample with this sequence number, in the direction of `order`. */
+  readonly cursor?: number | undefined;
+  /** How the samples are written: a JSON array, a JSON object a line, or CSV without its header. */
+  readonly format: SampleFormat;
+}
+
+export interface HistoryPage {
+  /** The samples, written in the query's format; UTF-8. */
+  readonly text: Uint8Array;
+  readonly count: number;
+  /** The cursor of the next page, or null where there is none. */
+  readonly nextCursor: number | null;
+}
+
+/** Signals over time, as so many points as a plot has. */
+export interface SeriesQuery {
+  readonly signals: readonly SignalKey[];
+  /** What a signal's samples are taken from: its STATUS messages, say. */
+  readonly messageType: number;
+  readonly bus?: string | undefined;
+  /** Inclusive, microseconds since the epoch. */
+  readonly fromUs: number;
+  /** Exclusive. */
+  readonly toUs: number;
+  /** Equal spans of time that the answer has. */
+  readonly points: number;
+}
+
+/** One quantity of one component, in the numbers of the wire. */
+export interface SignalKey {
+  readonly componentType: number;
+  readonly componentId: number;
+  readonly commandId: number;
+}
+
+/** What the history holds. */
+export interface HistorySize {
+  readonly samples: number;
+  readonly firstTimestampUs: number | null;
+  readonly lastTimestampUs: number | null;
+  /** The database and its write-ahead log. */
+  readonly bytes: number;
+}

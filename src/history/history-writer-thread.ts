@@ -1,0 +1,138 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { parentPort, workerData } from 'node:worker_threads';
+import { SampleBatch } from '../protocol/sample-batch.ts';
+import { wallClockUs } from '../shared/clock.ts';
+import { errorCode, errorMessage, HistoryError } from '../shared/errors.ts';
+import { SAMPLE_BATCHES_PER_COMMIT_MAX, SEGMENT_SAMPLES } from '../shared/limits.ts';
+import { lockDatabase, openForWriting } from './database.ts';
+import type { FromWriter, StoredError, ToWriter, WriterThreadData } from './history-messages.ts';
+import { HistoryWriter } from './history-writer.ts';
+
+/** The thread that writes the database: the only one that ever does. */
+
+const port = parentPort!;
+const { path, batches, maxAgeMs, maxSamples, flushIntervalMs } = workerData as WriterThreadData;
+
+/** For so long after a message compaction leaves the thread to what may follow. */
+const QUIET_MS = 10;
+
+/** How long compaction rests after a failure. */
+const COMPACTION_RETRY_MS = 60_000;
+
+function post(message: FromWriter): void {
+  port.postMessage(message);
+}
+
+function serve(database: DatabaseSync, lock: DatabaseSync): void {
+  const onDamage = (message: string) => post({ kind: 'damaged', message });
+  const writer = new HistoryWriter(database, path, { maxAgeMs, maxSamples }, SEGMENT_SAMPLES, onDamage);
+  post({ kind: 'opened', ...writer.load(), size: writer.size() });
+
+  /** Batches whose samples aren't durable yet: until then the reader takes them from there. */
+  const held: number[] = [];
+  let heardAtMs = performance.now();
+  let committedAtMs = performance.now();
+  let compaction: NodeJS.Timeout | undefined;
+
+  port.on('message', (message: ToWriter) => {
+    heardAtMs = performance.now();
+    switch (message.kind) {
+      case 'series':
+        writer.addSeries(message.series);
+        break;
+      case 'samples':
+        held.push(message.batch);
+        attempt(() => writer.append(new SampleBatch(batches[message.batch]!, message.count)));
+        // A flood of samples isn't to wait for the flush interval with all the batches.
+        if (held.length >= SAMPLE_BATCHES_PER_COMMIT_MAX) commit();
+        break;
+      case 'commit':
+        commit();
+        post({ kind: 'settled' });
+        compactLater(QUIET_MS);
+        break;
+      case 'close':
+        clearTimeout(compaction);
+        commit();
+        database.close();
+        lock.close();
+        port.close();
+        break;
+    }
+  });
+
+  function compactLater(delayMs: number): void {
+    compaction ??= setTimeout(compact, delayMs);
+  }
+
+  /** A slice of compaction, when nothing else is asked; what it has ready goes with the next commit. */
+  function compact(): void {
+    compaction = undefined;
+    const quietMs = performance.now() - heardAtMs;
+    if (quietMs < QUIET_MS) {
+      compactLater(QUIET_MS - quietMs);
+      return;
+    }
+    let hasMore: boolean;
+    try {
+      hasMore = writer.compact();
+    } catch (error) {
+      // The samples of the open transaction have no part in it.
+      writer.abandonCompaction();
+      tellFailure(error, 0);
+      compactLater(COMPACTION_RETRY_MS);
+      return;
+    }
+    if (hasMore) {
+      compactLater(0);
+    } else if (writer.hasCompacted) {
+      // Where no samples come, there is no commit to go with.
+      if (performance.now() - committedAtMs >= flushIntervalMs) commit();
+      compactLater(flushIntervalMs);
+    }
+  }
+
+  compactLater(QUIET_MS);
+
+  function commit(): void {
+    attempt(() => {
+      const startedMs = performance.now();
+      committedAtMs = startedMs;
+      const samples = writer.commit(wallClockUs());
+      const durationMs = performance.now() - startedMs;
+      if (samples > 0) post({ kind: 'committed', size: writer.size(), samples, durationMs });
+    });
+    if (held.length > 0) post({ kind: 'recycle', batches: held.splice(0) });
+  }
+
+  function tellFailure(error: unknown, samplesLost: number): void {
+    post({ kind: 'failed', error: { code: errorCode(error), message: errorMessage(error) }, samplesLost });
+  }
+
+  /** A failure costs the open transaction, and is told; the next batch tries again. */
+  function attempt(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      tellFailure(error, writer.rollback());
+    }
+  }
+}
+
+/** Why there is no history: what isn't told in our own words is SQLite's complaint about a damaged file. */
+function refusal(error: unknown): StoredError {
+  if (error instanceof HistoryError) return { code: error.code, message: error.message };
+  return {
+    code: 'HISTORY_UNAVAILABLE',
+    message: `The database ${path} can't be used: ${errorMessage(error)}. Restore it, or give another with --db FILE.`,
+  };
+}
+
+let lock: DatabaseSync | undefined;
+try {
+  lock = lockDatabase(path);
+  serve(openForWriting(path), lock);
+} catch (error) {
+  lock?.close();
+  post({ kind: 'refused', error: refusal(error) });
+}

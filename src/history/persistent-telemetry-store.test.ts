@@ -1,0 +1,397 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { append, RPM, registry } from '../../test/support/samples.ts';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import type { SampleReply } from '../api/schemas.ts';
+import { SeriesTable } from '../protocol/series-table.ts';
+import { HistoryError, QueryError } from '../shared/errors.ts';
+import {
+  HISTORY_QUERIES_WAITING_MAX,
+  SAMPLE_BATCH_SAMPLES_MAX,
+  SAMPLE_BATCHES_FREE_LOW,
+  SAMPLE_BATCHES_MAX,
+} from '../shared/limits.ts';
+import type { HistoryQuery } from './history-query.ts';
+import {
+  type HistoryOptions,
+  PersistentTelemetryStore,
+  type StoredHistory,
+} from './persistent-telemetry-store.ts';
+
+const NOW_US = 1_764_000_000_000_000;
+const log = pino({ enabled: false });
+
+/** Longer than any test: what is flushed is flushed by the test. */
+const NEVER_MS = 1_000_000;
+const EVERYTHING: HistoryQuery = { limit: 10_000, offset: 0, order: 'asc', format: 'json' };
+
+interface Opened {
+  readonly path: string;
+  readonly store: PersistentTelemetryStore;
+  readonly table: SeriesTable;
+  readonly stored: StoredHistory;
+}
+
+async function openStore(t: TestContext, options: Partial<HistoryOptions> = {}): Promise<Opened> {
+  const path = options.path ?? join(temporaryDirectory(t), 'collector.db');
+  const table = new SeriesTable(registry);
+  const store = new PersistentTelemetryStore(
+    { path, flushIntervalMs: NEVER_MS, maxAgeMs: null, maxSamples: null, log, ...options },
+    table,
+  );
+  const stored = await store.open();
+  t.after(() => store.close());
+  for (const series of stored.series) table.restore(series);
+  return { path, store, table, stored };
+}
+
+/** Appends samples of series 0 as the pipeline does, handing over each batch that is full. */
+function add(store: PersistentTelemetryStore, count: number): void {
+  for (let index = 0; index < count; index++) {
+    append(store.samples, { timestampUs: NOW_US + index, rawValue: index, series: 0 });
+    if (store.samples.isFull) store.handOver();
+  }
+}
+
+async function samplesOf(store: PersistentTelemetryStore, query = EVERYTHING): Promise<SampleReply[]> {
+  const { text } = await store.query(query);
+  return JSON.parse(new TextDecoder().decode(text));
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await sleep(5);
+}
+
+/** Keeps the writer from writing until the returned function is called. */
+function blockWriter(t: TestContext, path: string): () => void {
+  const other = new DatabaseSync(path);
+  other.exec('BEGIN IMMEDIATE');
+  const release = () => {
+    if (other.isOpen) other.close();
+  };
+  t.after(release);
+  return release;
+}
+
+test('what was flushed can be asked for, and comes back at the next start', async (t) => {
+  const first = await openStore(t);
+  assert.deepEqual(first.stored, { series: [], states: [] });
+  const series = first.table.add(RPM)!;
+  add(first.store, 3);
+  await first.store.flush();
+  const samples = await samplesOf(first.store);
+  assert.deepEqual(
+    samples.map(({ seq, value, component_id }) => [seq, value, component_id]),
+    [1, 2, 3].map((seq) => [seq, seq - 1, 'MOTOR_LEFT_REAR']),
+  );
+  const { samplesStored, samplesLost, commits, problem, state, size } = first.store.status();
+  assert.deepEqual([samplesStored, commits, problem, state, size.samples], [3, 1, null, 'open', 3]);
+  assert.deepEqual(samplesLost, { queue: 0, write: 0 });
+  await first.store.close();
+
+  const second = await openStore(t, { path: first.path });
+  const { index, definition } = series;
+  assert.deepEqual(second.stored, {
+    series: [{ ...RPM, index, definition }],
+    states: [{ series: 0, timestampUs: NOW_US + 2, rawValue: 2, count: 3 }],
+  });
+  assert.equal(second.store.status().size.samples, 3);
+  add(second.store, 1);
+  await second.store.flush();
+  assert.deepEqual((await samplesOf(second.store)).at(-1)?.seq, 4);
+});
+
+test('a series that is new after a restart is stored beside those of before', async (t) => {
+  const first = await openStore(t);
+  first.table.add(RPM);
+  await first.store.flush();
+  add(first.store, 1);
+  await first.store.close();
+  const second = await openStore(t, { path: first.path });
+  assert.equal(second.table.add({ ...RPM, nodeId: 3 })?.index, 1);
+  append(second.store.samples, { timestampUs: NOW_US, rawValue: 5, series: 1 });
+  await second.store.close();
+  const third = await openStore(t, { path: first.path });
+  assert.deepEqual(
+    third.stored.series.map(({ nodeId }) => nodeId),
+    [2, 3],
+  );
+  assert.equal((await samplesOf(third.store)).length, 2);
+});
+
+test('samples become durable by themselves, once per flush interval', async (t) => {
+  const flushIntervalMs = 100;
+  const { store, table } = await openStore(t, { flushIntervalMs });
+  table.add(RPM);
+  const startedMs = performance.now();
+  for (let round = 0; round < 60; round++) {
+    add(store, 10);
+    await sleep(5);
+  }
+  await until(() => store.status().samplesStored === 600);
+  const intervals = (performance.now() - startedMs) / flushIntervalMs;
+  assert.ok(store.status().commits <= Math.ceil(intervals), `${store.status().commits} in ${intervals}`);
+  // With nothing new there is nothing to commit.
+  const { commits } = store.status();
+  await sleep(3 * flushIntervalMs);
+  assert.equal(store.status().commits, commits);
+});
+
+test('a flush ends when its own samples are durable, whatever was asked for before', async (t) => {
+  const { path, store, table } = await openStore(t);
+  table.add(RPM);
+  const release = blockWriter(t, path);
+  const flushed: Promise<void>[] = [];
+  const storedAtEnd: number[] = [];
+  for (let round = 1; round <= 5; round++) {
+    add(store, 1);
+    flushed.push(store.flush().then(() => void storedAtEnd.push(store.status().samplesStored)));
+  }
+  release();
+  await Promise.all(flushed);
+  assert.deepEqual(storedAtEnd, [1, 2, 3, 4, 5]);
+});
+
+describe('while the writer stands still', () => {
+  test('batches fill up to the limit, and what comes then is lost and counted', async (t) => {
+    const { path, store, table } = await openStore(t);
+    table.add(RPM);
+    const release = blockWriter(t, path);
+    const roomUntil = (SAMPLE_BATCHES_MAX - SAMPLE_BATCHES_FREE_LOW) * SAMPLE_BATCH_SAMPLES_MAX;
+    add(store, roomUntil - 1);
+    assert.equal(store.hasRoom, true);
+    add(store, 1);
+    assert.equal(store.hasRoom, false);
+    const calls: string[] = [];
+    store.whenRoom(() => calls.push('first'));
+    store.whenRoom(() => calls.push('second'));
+
+    const capacity = (SAMPLE_BATCHES_MAX - 1) * SAMPLE_BATCH_SAMPLES_MAX;
+    add(store, capacity - roomUntil);
+    assert.equal(store.status().batchesInUse, SAMPLE_BATCHES_MAX);
+    assert.deepEqual(store.status().samplesLost, { queue: 0, write: 0 });
+    add(store, 2 * SAMPLE_BATCH_SAMPLES_MAX + 17);
+    assert.deepEqual(store.status().samplesLost, { queue: 2 * SAMPLE_BATCH_SAMPLES_MAX, write: 0 });
+    assert.deepEqual(calls, []);
+
+    release();
+    await until(() => store.hasRoom);
+    await until(() => calls.length === 2);
+    assert.deepEqual(calls, ['first', 'second']);
+    await store.flush();
+    assert.equal(store.status().samplesStored, capacity + 17);
+    assert.equal(store.status().batchesInUse, 1);
+    // The numbers of those lost are left out.
+    const last = { ...EVERYTHING, order: 'desc', limit: 18 } as const;
+    const seqs = (await samplesOf(store, last)).map(({ seq }) => seq);
+    const firstAfter = capacity + 2 * SAMPLE_BATCH_SAMPLES_MAX + 1;
+    assert.deepEqual(seqs.slice(-3), [firstAfter + 1, firstAfter, capacity]);
+  });
+
+  test('batches are handed over only when full, so that short intervals lose nothing', async (t) => {
+    const { path, store, table } = await openStore(t, { flushIntervalMs: 1 });
+    table.add(RPM);
+    const release = blockWriter(t, path);
+    for (let round = 0; round < 2 * SAMPLE_BATCHES_MAX; round++) {
+      add(store, 1);
+      await sleep(2);
+    }
+    assert.ok(store.status().batchesInUse <= 3, String(store.status().batchesInUse));
+    release();
+    await until(() => store.status().samplesStored === 2 * SAMPLE_BATCHES_MAX);
+    assert.deepEqual(store.status().samplesLost, { queue: 0, write: 0 });
+  });
+
+  test('a close still loses nothing of a full queue', async (t) => {
+    const { path, store, table } = await openStore(t);
+    table.add(RPM);
+    const release = blockWriter(t, path);
+    const everything = SAMPLE_BATCHES_MAX * SAMPLE_BATCH_SAMPLES_MAX - 1;
+    add(store, everything);
+    const closed = store.close();
+    release();
+    await closed;
+    assert.deepEqual(store.status().samplesLost, { queue: 0, write: 0 });
+    assert.equal(store.status().samplesStored, everything);
+  });
+});
+
+test('a write that fails is counted and told, and later ones succeed', async (t) => {
+  const { path, store, table } = await openStore(t);
+  table.add(RPM);
+  add(store, 1);
+  await store.flush();
+  const other = new DatabaseSync(path);
+  other.exec("CREATE TRIGGER broken BEFORE INSERT ON chunks BEGIN SELECT RAISE(ABORT, 'no room'); END");
+  add(store, 5);
+  await store.flush();
+  assert.deepEqual(store.status().samplesLost, { queue: 0, write: 5 });
+  assert.match(store.status().problem?.message ?? '', /no room/);
+  assert.equal(store.status().commits, 1);
+
+  other.exec('DROP TRIGGER broken');
+  other.close();
+  add(store, 2);
+  await store.flush();
+  assert.deepEqual(store.status().samplesLost, { queue: 0, write: 5 });
+  assert.equal(store.status().problem, null);
+  assert.equal(store.status().samplesStored, 3);
+  assert.deepEqual(
+    (await samplesOf(store)).map(({ seq }) => seq),
+    [1, 7, 8],
+  );
+});
+
+describe('queries', () => {
+  test('beyond those that may wait are refused with 503, and the others answered', async (t) => {
+    const { store, table } = await openStore(t);
+    table.add(RPM);
+    add(store, 2);
+    await store.flush();
+    const queries = Array.from({ length: HISTORY_QUERIES_WAITING_MAX }, () => samplesOf(store));
+    assert.equal(store.status().queriesWaiting, HISTORY_QUERIES_WAITING_MAX);
+    await assert.rejects(store.query(EVERYTHING), (error) => {
+      assert.ok(error instanceof QueryError);
+      assert.deepEqual([error.statusCode, error.code], [503, 'HISTORY_BUSY']);
+      return /64 queries already wait .*: try again/.test(error.message);
+    });
+    for (const samples of await Promise.all(queries)) assert.equal(samples.length, 2);
+    assert.equal(store.status().queriesWaiting, 0);
+    assert.equal((await samplesOf(store)).length, 2);
+  });
+
+  test('survive the death of the reader', async (t) => {
+    const { path, store, table } = await openStore(t);
+    table.add(RPM);
+    add(store, 2);
+    await store.flush();
+    // A reader that finds no database dies.
+    renameSync(path, `${path}-elsewhere`);
+    const waiting = [store.query(EVERYTHING), store.query(EVERYTHING)];
+    for (const result of await Promise.allSettled(waiting)) {
+      assert.ok(result.status === 'rejected' && result.reason instanceof HistoryError);
+      assert.equal(result.reason.code, 'HISTORY_READ_FAILED');
+    }
+    renameSync(`${path}-elsewhere`, path);
+    assert.equal((await samplesOf(store)).length, 2);
+    add(store, 1);
+    await store.flush();
+    assert.equal((await samplesOf(store)).length, 3);
+  });
+
+  test('that meet a damaged chunk pass over it, and the status counts it', async (t) => {
+    const { path, store, table } = await openStore(t);
+    table.add(RPM);
+    add(store, 2);
+    await store.flush();
+    add(store, 2);
+    await store.flush();
+    const other = new DatabaseSync(path);
+    other.exec("UPDATE chunks SET samples = x'01' WHERE first_seq = 1");
+    other.close();
+    assert.equal((await samplesOf(store)).length, 2);
+    assert.equal(store.status().damages, 1);
+  });
+
+  test('asked before a close are answered, and none after it', async (t) => {
+    const { store, table } = await openStore(t);
+    table.add(RPM);
+    add(store, 2);
+    await store.flush();
+    await samplesOf(store);
+    const before = samplesOf(store);
+    const closed = store.close();
+    await assert.rejects(store.query(EVERYTHING), { code: 'HISTORY_CLOSED', statusCode: 503 });
+    await closed;
+    assert.equal((await before).length, 2);
+  });
+});
+
+describe('a close', () => {
+  test('makes everything durable and leaves the database alone in one file', async (t) => {
+    const { path, store, table } = await openStore(t);
+    table.add(RPM);
+    add(store, SAMPLE_BATCH_SAMPLES_MAX + 5);
+    await store.flush();
+    // The reader still has work when the writer is done: more than it is given time for, on a slow machine.
+    const answers = Promise.allSettled(Array.from({ length: 30 }, () => store.query(EVERYTHING)));
+    add(store, 5);
+    await store.close();
+    await store.close();
+    for (const answer of await answers) {
+      if (answer.status === 'fulfilled') assert.ok(answer.value.count > SAMPLE_BATCH_SAMPLES_MAX);
+      else assert.equal(answer.reason.code, 'HISTORY_READ_FAILED');
+    }
+    assert.equal(store.status().samplesStored, SAMPLE_BATCH_SAMPLES_MAX + 10);
+    assert.equal(store.status().state, 'closed');
+    assert.deepEqual(readdirSync(dirname(path)).toSorted(), ['collector.db', 'collector.db-lock']);
+
+    const database = new DatabaseSync(path, { readOnly: true });
+    const row = database.prepare('SELECT sum(count) AS samples FROM chunks').get();
+    assert.equal(row?.samples, SAMPLE_BATCH_SAMPLES_MAX + 10);
+    database.close();
+  });
+
+  test('of a store that holds a query and samples lets the process end', (t) => {
+    const path = join(temporaryDirectory(t), 'collector.db');
+    const moduleOf = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
+    const script = `
+      const { PersistentTelemetryStore } = await import(${moduleOf('./persistent-telemetry-store.ts')});
+      const { SeriesTable } = await import(${moduleOf('../protocol/series-table.ts')});
+      const { RPM, append, registry } = await import(${moduleOf('../../test/support/samples.ts')});
+      const table = new SeriesTable(registry);
+      const options = { path: ${JSON.stringify(path)}, flushIntervalMs: 10, maxAgeMs: null, maxSamples: null };
+      const store = new PersistentTelemetryStore({ ...options, log: console }, table);
+      await store.open();
+      table.add(RPM);
+      append(store.samples, { timestampUs: ${NOW_US}, rawValue: 1, series: 0 });
+      await store.flush();
+      const { count } = await store.query(${JSON.stringify(EVERYTHING)});
+      await store.close();
+      console.log(count);`;
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    assert.deepEqual([status, stdout, stderr], [0, '1\n', '']);
+  });
+});
+
+describe('an open is refused', () => {
+  test('while another has the database, which goes on', async (t) => {
+    const { path, store, table } = await openStore(t);
+    await assert.rejects(openStore(t, { path }), { name: 'HistoryError', code: 'HISTORY_IN_USE' });
+    table.add(RPM);
+    add(store, 1);
+    await store.flush();
+    assert.equal(store.status().samplesStored, 1);
+    await store.close();
+    await (await openStore(t, { path })).store.close();
+  });
+
+  test("on another program's file", async (t) => {
+    const path = join(temporaryDirectory(t), 'notes.txt');
+    writeFileSync(path, 'notes');
+    await assert.rejects(openStore(t, { path }), { name: 'HistoryError', code: 'HISTORY_NOT_OURS' });
+    assert.deepEqual(readdirSync(dirname(path)), ['notes.txt']);
+  });
+
+  test('on a damaged database, with what to do', async (t) => {
+    const first = await openStore(t);
+    await first.store.close();
+    const database = new DatabaseSync(first.path);
+    database.exec('DROP TABLE totals');
+    database.close();
+    await assert.rejects(openStore(t, { path: first.path }), {
+      name: 'HistoryError',
+      code: 'HISTORY_UNAVAILABLE',
+      message: /collector\.db can't be used: no such table: totals\. Restore it, or .*--db FILE/,
+    });
+  });
+});

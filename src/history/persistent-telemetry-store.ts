@@ -1,0 +1,421 @@
+import { Worker } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import { SampleBatch } from '../protocol/sample-batch.ts';
+import type { SeriesRecord, SeriesTable } from '../protocol/series-table.ts';
+import { HistoryError, QueryError } from '../shared/errors.ts';
+import {
+  HISTORY_QUERIES_WAITING_MAX,
+  SAMPLE_BATCHES_FREE_LOW,
+  SAMPLE_BATCHES_MAX,
+} from '../shared/limits.ts';
+import { type FaultLog, rateLimited } from '../shared/log.ts';
+import { siblingModule } from '../shared/sibling-module.ts';
+import type {
+  Answer,
+  FromReader,
+  FromWriter,
+  HistoryThreadData,
+  Question,
+  StoredError,
+  StoredState,
+  ToReader,
+  ToWriter,
+  WriterThreadData,
+} from './history-messages.ts';
+import type { HistoryPage, HistoryQuery, HistorySize, SeriesQuery } from './history-query.ts';
+
+export interface HistoryOptions {
+  /** The database file. */
+  readonly path: string;
+  /** How often samples are made durable: what a power cut costs at most. */
+  readonly flushIntervalMs: number;
+  /** Null keeps samples of any age. */
+  readonly maxAgeMs: number | null;
+  /** Null keeps any number of samples. */
+  readonly maxSamples: number | null;
+  readonly log: Logger;
+}
+
+/** What an earlier run left. */
+export interface StoredHistory {
+  readonly series: readonly SeriesRecord[];
+  readonly states: readonly StoredState[];
+}
+
+export interface HistoryStatus {
+  readonly path: string;
+  readonly state: 'closed' | 'open' | 'failed';
+  readonly size: HistorySize;
+  /** Made durable since the start. */
+  readonly samplesStored: number;
+  readonly samplesLost: {
+    /** All batches were waiting for the writer. */
+    readonly queue: number;
+    /** The database refused them. */
+    readonly write: number;
+  };
+  readonly commits: number;
+  readonly lastCommitMs: number | null;
+  readonly problem: StoredError | null;
+  /** Times that a chunk or block was met that can't be read. */
+  readonly damages: number;
+  readonly batchesInUse: number;
+  readonly batchesMax: number;
+  readonly queriesWaiting: number;
+  readonly queriesWaitingMax: number;
+}
+
+interface PendingQuery {
+  resolve(answer: Answer): void;
+  reject(error: Error): void;
+}
+
+/** How long a close lets the reader finish what it was asked. */
+const READER_CLOSE_MS = 500;
+
+const NOTHING_STORED: HistorySize = { samples: 0, firstTimestampUs: null, lastTimestampUs: null, bytes: 0 };
+
+/**
+ * The history as the main thread sees it: samples go to the writer's thread in batches, queries to the
+ * reader's, and neither is ever waited for.
+ *
+ * The producer fills `samples` and calls handOver() when it is full; what gathers in between is handed
+ * over and committed once per flush interval. When the writer is so far behind that no batch is left, the
+ * samples of the current one are dropped and counted; a source that can wait asks hasRoom first.
+ */
+export class PersistentTelemetryStore {
+  readonly #options: HistoryOptions;
+  readonly #table: SeriesTable;
+  #writer: Worker | null = null;
+  #reader: Worker | null = null;
+  #flushTimer: NodeJS.Timeout | undefined;
+
+  /** Memory that isn't written to isn't there yet: what is seldom used costs nothing. */
+  readonly #batches = Array.from({ length: SAMPLE_BATCHES_MAX }, () => SampleBatch.allocate());
+  /** Places of batches; the last given back is the first to be used again. */
+  readonly #free = this.#batches.map((_, place) => place).reverse();
+  #current = this.#free.pop()!;
+  #nextSeq = 1;
+  #seriesTold = 0;
+  #seriesToldReader = 0;
+  #isUncommitted = false;
+  /** Called back, in order, as the writer answers one commit after the other. */
+  readonly #commitsAsked: (() => void)[] = [];
+  readonly #waitingForRoom: (() => void)[] = [];
+
+  readonly #queries = new Map<number, PendingQuery>();
+  #nextQueryId = 0;
+
+  #state: HistoryStatus['state'] = 'closed';
+  #size = NOTHING_STORED;
+  #samplesHandedOver = 0;
+  #samplesStored = 0;
+  #lostInQueue = 0;
+  #lostInWrite = 0;
+  #commits = 0;
+  #lastCommitMs: number | null = null;
+  #problem: StoredError | null = null;
+  #damages = 0;
+  readonly #logFault: FaultLog;
+
+  constructor(options: HistoryOptions, table: SeriesTable) {
+    this.#options = options;
+    this.#table = table;
+    this.#logFault = rateLimited(options.log);
+  }
+
+  /**
+   * Opens the database and gives what an earlier run left, which the caller restores into the series table
+   * before the first sample. Throws HistoryError: HISTORY_IN_USE, HISTORY_NOT_OURS, HISTORY_TOO_NEW,
+   * HISTORY_UNAVAILABLE.
+   */
+  open(): Promise<StoredHistory> {
+    const { path, flushIntervalMs, maxAgeMs, maxSamples } = this.#options;
+    const batches = this.#batches.map(({ buffer }) => buffer);
+    const workerData: WriterThreadData = { path, batches, flushIntervalMs, maxAgeMs, maxSamples };
+    const writer = new Worker(siblingModule(import.meta.url, 'history-writer-thread'), {
+      workerData,
+      name: 'history writer',
+    });
+    return new Promise((resolve, reject) => {
+      writer.once('error', reject);
+      writer.once('message', (message: FromWriter) => {
+        if (message.kind !== 'opened') {
+          const error: StoredError =
+            message.kind === 'refused' ? message.error : { code: 'UNEXPECTED', message: message.kind };
+          reject(new HistoryError(error.code, error.message));
+          return;
+        }
+        writer.off('error', reject);
+        this.#begin(writer, message.nextSeq);
+        // What is stored already has been told; only the series after it are new to the writer.
+        this.#seriesTold = message.series.length;
+        this.#size = message.size;
+        resolve({ series: message.series, states: message.states });
+      });
+    });
+  }
+
+  #begin(writer: Worker, nextSeq: number): void {
+    this.#writer = writer;
+    this.#state = 'open';
+    this.#nextSeq = nextSeq;
+    this.samples.begin(nextSeq);
+    writer.on('message', (message: FromWriter) => this.#handleWriter(message));
+    writer.on('error', (error) => this.#writerDied(error));
+    this.#flushTimer = setInterval(() => this.#flush(), this.#options.flushIntervalMs);
+  }
+
+  /** The batch to append to. Another one after every handOver(). */
+  get samples(): SampleBatch {
+    return this.#batches[this.#current]!;
+  }
+
+  /** Lets queries see what the current batch holds by now. */
+  publish(): void {
+    this.samples.publish();
+  }
+
+  /** Gives the current batch to the writer and begins another. */
+  handOver(): void {
+    const { count } = this.samples;
+    if (count === 0) return;
+    this.#nextSeq += count;
+    const next = this.#state === 'open' ? this.#free.pop() : undefined;
+    if (next === undefined) {
+      this.#lostInQueue += count;
+    } else {
+      this.#giveToWriter();
+      this.#current = next;
+    }
+    this.samples.begin(this.#nextSeq);
+  }
+
+  #giveToWriter(): void {
+    if (this.#seriesTold < this.#table.count) {
+      const series = this.#table.since(this.#seriesTold).map(recordOf);
+      this.#seriesTold = this.#table.count;
+      this.#tellWriter({ kind: 'series', series });
+    }
+    const { count } = this.samples;
+    this.publish();
+    this.#tellWriter({ kind: 'samples', batch: this.#current, count });
+    this.#samplesHandedOver += count;
+    this.#isUncommitted = true;
+  }
+
+  #giveBack(places: readonly number[]): void {
+    for (const place of places) {
+      // Emptied at once: what was lost must not be found any more.
+      this.#batches[place]!.begin(0);
+      this.#free.push(place);
+    }
+  }
+
+  /** Whether there is room for all that a source can have on the way; otherwise it is to wait. */
+  get hasRoom(): boolean {
+    return this.#free.length >= SAMPLE_BATCHES_FREE_LOW || this.#state !== 'open';
+  }
+
+  /** Calls back, once, when hasRoom has become true again. */
+  whenRoom(callback: () => void): void {
+    this.#waitingForRoom.push(callback);
+  }
+
+  #flush(): void {
+    // While the writer is behind, the batch fills and the next commit takes more at once.
+    if (this.#commitsAsked.length > 0) return;
+    this.handOver();
+    if (this.#isUncommitted) this.#askForCommit(() => {});
+  }
+
+  #askForCommit(settled: () => void): void {
+    this.#isUncommitted = false;
+    this.#commitsAsked.push(settled);
+    this.#tellWriter({ kind: 'commit' });
+  }
+
+  /** Hands everything over and resolves when it is durable, or when it is known to be lost. */
+  flush(): Promise<void> {
+    this.handOver();
+    if (this.#state !== 'open') return Promise.resolve();
+    return new Promise((resolve) => this.#askForCommit(resolve));
+  }
+
+  /**
+   * Asks the reader. Rejects with QueryError 503 HISTORY_BUSY past HISTORY_QUERIES_WAITING_MAX waiting
+   * queries and HISTORY_CLOSED while there is no history, or HistoryError where reading failed.
+   */
+  query(query: HistoryQuery): Promise<HistoryPage> {
+    return this.#ask({ kind: 'page', query }) as Promise<HistoryPage>;
+  }
+
+  /** Asks for signals over time; gives the JSON text of SeriesSchema. Rejects as query() does. */
+  series(query: SeriesQuery): Promise<Uint8Array> {
+    return this.#ask({ kind: 'series', query }) as Promise<Uint8Array>;
+  }
+
+  #ask(question: Question): Promise<Answer> {
+    if (this.#state === 'closed') {
+      return Promise.reject(
+        new QueryError(503, 'HISTORY_CLOSED', 'The history is closed: the service is stopping.'),
+      );
+    }
+    if (this.#queries.size >= HISTORY_QUERIES_WAITING_MAX) {
+      const message = `${HISTORY_QUERIES_WAITING_MAX} queries already wait for the history: try again in a second.`;
+      return Promise.reject(new QueryError(503, 'HISTORY_BUSY', message));
+    }
+    const reader = this.#reader ?? this.#startReader();
+    const id = this.#nextQueryId++;
+    const series = this.#table.since(this.#seriesToldReader).map(recordOf);
+    this.#seriesToldReader = this.#table.count;
+    this.publish();
+    return new Promise((resolve, reject) => {
+      this.#queries.set(id, { resolve, reject });
+      reader.postMessage({ kind: 'ask', id, question, series } satisfies ToReader);
+    });
+  }
+
+  #startReader(): Worker {
+    const reader = new Worker(siblingModule(import.meta.url, 'history-reader-thread'), {
+      workerData: {
+        path: this.#options.path,
+        batches: this.#batches.map(({ buffer }) => buffer),
+      } satisfies HistoryThreadData,
+      name: 'history reader',
+    });
+    this.#reader = reader;
+    this.#seriesToldReader = 0;
+    reader.on('message', (message: FromReader) => this.#handleReader(message));
+    reader.on('error', (error) => this.#options.log.error({ err: error }, 'history reader died'));
+    reader.on('exit', () => {
+      if (this.#reader === reader) this.#reader = null;
+      for (const pending of this.#queries.values()) {
+        pending.reject(
+          new HistoryError('HISTORY_READ_FAILED', "The history's reader ended before it answered."),
+        );
+      }
+      this.#queries.clear();
+    });
+    return reader;
+  }
+
+  #handleReader(message: FromReader): void {
+    if (message.kind === 'damaged') {
+      this.#tellDamage(message.message);
+      return;
+    }
+    const pending = this.#queries.get(message.id);
+    this.#queries.delete(message.id);
+    if (message.kind === 'answer') pending?.resolve(message.answer);
+    else pending?.reject(new HistoryError(message.error.code, message.error.message));
+  }
+
+  #tellDamage(message: string): void {
+    this.#damages++;
+    this.#logFault(
+      'error',
+      'damage',
+      { damage: message },
+      'history is damaged: some samples are passed over',
+    );
+  }
+
+  #handleWriter(message: FromWriter): void {
+    switch (message.kind) {
+      case 'recycle':
+        this.#giveBack(message.batches);
+        while (this.#waitingForRoom.length > 0 && this.hasRoom) this.#waitingForRoom.shift()!();
+        break;
+      case 'committed':
+        this.#commits++;
+        this.#samplesStored += message.samples;
+        this.#lastCommitMs = message.durationMs;
+        this.#size = message.size;
+        this.#problem = null;
+        break;
+      case 'failed':
+        this.#lostInWrite += message.samplesLost;
+        this.#options.log.error(
+          { ...message.error, samples_lost: message.samplesLost },
+          'history write failed',
+        );
+        this.#problem = message.error;
+        break;
+      case 'damaged':
+        this.#tellDamage(message.message);
+        break;
+      case 'settled':
+        this.#commitsAsked.shift()?.();
+        break;
+    }
+  }
+
+  /** The state and the API go on without the history; what it doesn't get is counted as lost. */
+  #writerDied(error: unknown): void {
+    this.#options.log.fatal({ err: error }, 'history writer died: samples are no longer stored');
+    this.#state = 'failed';
+    this.#problem = { code: 'HISTORY_WRITER_DIED', message: String(error) };
+    this.#lostInWrite = this.#samplesHandedOver - this.#samplesStored;
+    this.#isUncommitted = false;
+    for (const callback of [...this.#waitingForRoom.splice(0), ...this.#commitsAsked.splice(0)]) callback();
+  }
+
+  status(): HistoryStatus {
+    return {
+      path: this.#options.path,
+      state: this.#state,
+      size: this.#size,
+      samplesStored: this.#samplesStored,
+      samplesLost: { queue: this.#lostInQueue, write: this.#lostInWrite },
+      commits: this.#commits,
+      lastCommitMs: this.#lastCommitMs,
+      problem: this.#problem,
+      damages: this.#damages,
+      batchesInUse: SAMPLE_BATCHES_MAX - this.#free.length,
+      batchesMax: SAMPLE_BATCHES_MAX,
+      queriesWaiting: this.#queries.size,
+      queriesWaitingMax: HISTORY_QUERIES_WAITING_MAX,
+    };
+  }
+
+  /** Makes everything durable and ends both threads. */
+  async close(): Promise<void> {
+    clearInterval(this.#flushTimer);
+    if (this.#state === 'closed') return;
+    const writer = this.#state === 'open' ? this.#writer : null;
+    const ended = new Promise((resolve) => writer?.once('exit', resolve));
+    if (writer !== null) {
+      // Nothing comes after it, so it goes even when no batch is left to begin.
+      if (this.samples.count > 0) this.#giveToWriter();
+      this.#askForCommit(() => {});
+    }
+    this.#state = 'closed';
+    // The writer closes last: SQLite then takes its log over into the database file.
+    await this.#closeReader();
+    if (writer === null) return;
+    this.#tellWriter({ kind: 'close' });
+    await ended;
+  }
+
+  async #closeReader(): Promise<void> {
+    const reader = this.#reader;
+    if (reader === null) return;
+    const ended = new Promise((resolve) => reader.once('exit', resolve));
+    reader.postMessage({ kind: 'close' } satisfies ToReader);
+    const timer = setTimeout(() => reader.terminate(), READER_CLOSE_MS);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  #tellWriter(message: ToWriter): void {
+    this.#writer!.postMessage(message);
+  }
+}
+
+/** The part of a series that can go to another thread. */
+function recordOf(series: SeriesRecord): SeriesRecord {
+  const { index, bus, nodeId, messageType, componentType, componentId, commandId, valueType, definition } =
+    series;
+  return { index, bus, nodeId, messageType, componentType, componentId, commandId, valueType, definition };
+}

@@ -1,0 +1,43 @@
+import type { Logger } from 'pino';
+import { createServer } from './api/server.ts';
+import type { CollectorConfig } from './config/schema.ts';
+import { type Pipeline, startPipeline } from './pipeline.ts';
+import { statusReporter } from './status.ts';
+
+export interface Collector {
+  readonly pipeline: Pipeline;
+  /** Where the API answers, such as http://127.0.0.1:5001. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Starts the service: the data path, then the API over it; stop() ends them in reverse. */
+export async function startCollector(config: CollectorConfig, log: Logger): Promise<Collector> {
+  const pipeline = await startPipeline(config, log);
+  try {
+    const { registry, sources, state, history } = pipeline;
+    const server = createServer({
+      registry,
+      state,
+      history,
+      status: statusReporter(config, pipeline),
+      isSimulated: sources.some(({ bus }) => bus.isSimulated),
+      log: log.child({ stage: 'api' }),
+    });
+    const url = await server.listen(config.api);
+    log.info({ url }, 'listening');
+    return {
+      pipeline,
+      url,
+      async stop() {
+        // Reading stops first, so that all that was read is stored; clients are cut off meanwhile.
+        const stopped = pipeline.stop();
+        await server.close();
+        await stopped;
+      },
+    };
+  } catch (error) {
+    await pipeline.stop();
+    throw error;
+  }
+}

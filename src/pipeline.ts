@@ -1,0 +1,108 @@
+import type { Logger } from 'pino';
+import { Bus } from './bus/bus.ts';
+import type { FrameBatch } from './bus/frame-batch.ts';
+import type { BusConfig, HistoryConfig } from './config/schema.ts';
+import { PersistentTelemetryStore } from './history/persistent-telemetry-store.ts';
+import { KartDecoder } from './protocol/kart-decoder.ts';
+import { ProtocolRegistry } from './protocol/protocol-registry.ts';
+import { SeriesTable } from './protocol/series-table.ts';
+import { wallClockUs } from './shared/clock.ts';
+import { TelemetryStore } from './telemetry/telemetry-store.ts';
+
+/** A bus and what decodes its frames. */
+export interface Source {
+  readonly bus: Bus;
+  readonly decoder: KartDecoder;
+}
+
+/** The data path without the API: buses, decoding, state and history. */
+export interface Pipeline {
+  readonly registry: ProtocolRegistry;
+  readonly sources: readonly Source[];
+  readonly state: TelemetryStore;
+  readonly history: PersistentTelemetryStore;
+  /** Series known so far, those of earlier runs included. */
+  readonly seriesCount: number;
+  /** Resolves when every bus that can end (a log that is replayed once) has ended. */
+  readonly ended: Promise<void>;
+  /** Stops reading, makes everything durable and ends the threads. */
+  stop(): Promise<void>;
+}
+
+export interface PipelineConfig {
+  readonly buses: readonly BusConfig[];
+  readonly history: HistoryConfig;
+}
+
+/**
+ * Starts the data path, stage by stage:
+ *
+ *   bus worker ─ frame batch ─▶ decoder ─ sample batch ─▶ state
+ *                                                    └──▶ history writer
+ *
+ * Throws HistoryError and ProtocolError; a bus that can't be opened is no error but a state of the bus.
+ */
+export async function startPipeline(config: PipelineConfig, log: Logger): Promise<Pipeline> {
+  const registry = ProtocolRegistry.load();
+  const table = new SeriesTable(registry);
+  const state = new TelemetryStore(table);
+  const history = new PersistentTelemetryStore(
+    { ...config.history, log: log.child({ stage: 'history' }) },
+    table,
+  );
+
+  const stored = await history.open();
+  for (const series of stored.series) table.restore(series);
+  // A bus that isn't configured any more has a history but no state: what a simulation said last must not
+  // stand beside what a vehicle says now.
+  const busNames = new Set(config.buses.map(({ name }) => name));
+  const states = stored.states.filter(({ series }) => busNames.has(table.at(series).bus));
+  state.restore(states, wallClockUs());
+
+  function takeFrames(source: Source, frames: FrameBatch, release: () => void): void {
+    let at = 0;
+    while (at < frames.count) {
+      const { samples } = history;
+      const first = samples.count;
+      at = source.decoder.decode(frames, at, samples);
+      state.apply(samples, first);
+      if (samples.isFull) history.handOver();
+    }
+    history.publish();
+    if (source.bus.canWait && !history.hasRoom) history.whenRoom(release);
+    else release();
+  }
+
+  const endings: Promise<void>[] = [];
+  const sources = config.buses.map(({ name, url, spec }): Source => {
+    const decoder = new KartDecoder(name, registry, table);
+    const end = Promise.withResolvers<void>();
+    const bus = new Bus({
+      name,
+      url,
+      spec,
+      log: log.child({ stage: 'bus' }),
+      onFrames: (frames, release) => takeFrames(source, frames, release),
+      onEnded: () => end.resolve(),
+    });
+    const source = { bus, decoder };
+    endings.push(end.promise);
+    return source;
+  });
+  for (const { bus } of sources) bus.start();
+
+  return {
+    registry,
+    sources,
+    state,
+    history,
+    get seriesCount() {
+      return table.count;
+    },
+    ended: Promise.all(endings).then(() => undefined),
+    async stop() {
+      await Promise.all(sources.map(({ bus }) => bus.stop()));
+      await history.close();
+    },
+  };
+}

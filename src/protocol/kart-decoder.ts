@@ -1,0 +1,142 @@
+import { FRAME_FLAG } from '../bus/can-frame.ts';
+import type { FrameBatch } from '../bus/frame-batch.ts';
+import { SERIES_MAX, SERIES_PER_QUANTITY_MAX } from '../shared/limits.ts';
+import { OUTCOME, OUTCOME_COUNT } from './frame-outcome.ts';
+import { KART_PAYLOAD_BYTES, rawValueOf } from './kart-codec.ts';
+import { OutcomeCounters } from './outcome-counters.ts';
+import type { ProtocolRegistry } from './protocol-registry.ts';
+import type { SampleBatch } from './sample-batch.ts';
+import type { Series, SeriesKey, SeriesTable } from './series-table.ts';
+
+/** Message type (2 bits), component type (3), component id (8) and command id (8). */
+const SLOTS = 2 ** (2 + 3 + 8 + 8);
+
+/** Highest value type that has a meaning. */
+const VALUE_TYPE_KNOWN_MAX = 6;
+
+/**
+ * Turns one bus's frames into samples. What a frame is about finds its series through one table look-up:
+ * the 21 bits that name the quantity are the index, and the few series of one quantity (other nodes,
+ * other value types) hang together in a chain. Names and units are looked up once per series, not here.
+ *
+ * Nothing that a frame holds is an error: each has an outcome, and the outcomes are counted.
+ */
+export class KartDecoder {
+  readonly counters = new OutcomeCounters();
+  readonly #bus: string;
+  readonly #registry: ProtocolRegistry;
+  readonly #table: SeriesTable;
+  /** The first series of a quantity, as its index + 1; 0 for none, so that untouched pages cost no memory. */
+  readonly #slots = new Int32Array(SLOTS);
+  // By series index: the next series of the same quantity (index + 1), and what tells them apart.
+  readonly #next = new Int32Array(SERIES_MAX);
+  readonly #nodeId = new Uint32Array(SERIES_MAX);
+  readonly #valueType = new Uint8Array(SERIES_MAX);
+  readonly #outcome = new Uint8Array(SERIES_MAX);
+
+  constructor(bus: string, registry: ProtocolRegistry, table: SeriesTable) {
+    this.#bus = bus;
+    this.#registry = registry;
+    this.#table = table;
+    for (const series of table.since(0)) {
+      if (series.bus === bus && series.isCurrent) this.#link(series);
+    }
+  }
+
+  /**
+   * Decodes frames from index `start` on and appends their samples, until either batch is exhausted.
+   * Returns the index of the first frame that wasn't decoded: the count of frames, or less when the
+   * samples are full.
+   */
+  decode(frames: FrameBatch, start: number, samples: SampleBatch): number {
+    const { canId, flags, payloadBytes, payload } = frames;
+    const counts = this.counters.standard;
+    let out = samples.count;
+    let at = start;
+    for (; at < frames.count && out < samples.capacity; at++) {
+      if (flags[at] !== 0 || payloadBytes[at] !== KART_PAYLOAD_BYTES) {
+        this.#countForeign(canId[at]!, flags[at]!);
+        continue;
+      }
+      const first = at * KART_PAYLOAD_BYTES;
+      const slot = ((payload[first]! >> 3) << 16) | (payload[first + 2]! << 8) | payload[first + 3]!;
+      const valueType = payload[first + 4]! >> 4;
+      const nodeId = canId[at]!;
+      let series = this.#slots[slot]! - 1;
+      while (series >= 0 && (this.#nodeId[series] !== nodeId || this.#valueType[series] !== valueType)) {
+        series = this.#next[series]! - 1;
+      }
+      if (series < 0) {
+        series = this.#addSeries(slot, nodeId, valueType);
+        if (series < 0) continue;
+      }
+      counts[nodeId * OUTCOME_COUNT + this.#outcome[series]!]!++;
+      const bits24 = (payload[first + 5]! << 16) | (payload[first + 6]! << 8) | payload[first + 7]!;
+      samples.timestampUs[out] = frames.timestampUs[at]!;
+      samples.rawValue[out] = rawValueOf(valueType, bits24);
+      samples.series[out] = series;
+      out++;
+    }
+    samples.count = out;
+    return at;
+  }
+
+  /** Counts a frame that isn't a kart message. */
+  #countForeign(canId: number, flags: number): void {
+    if ((flags & FRAME_FLAG.ERROR) !== 0) {
+      this.counters.countErrorFrame();
+      return;
+    }
+    const isRemote = (flags & FRAME_FLAG.REMOTE) !== 0;
+    if ((flags & FRAME_FLAG.EXTENDED) !== 0) {
+      this.counters.countExtended(canId, isRemote ? OUTCOME.remote_frame : OUTCOME.extended_id);
+    } else {
+      this.counters.countStandard(canId, isRemote ? OUTCOME.remote_frame : OUTCOME.wrong_length);
+    }
+  }
+
+  /** Adds the series of a quantity seen for the first time; -1 when there is no room for more. */
+  #addSeries(slot: number, nodeId: number, valueType: number): number {
+    const isRoom = this.#chainLength(slot) < SERIES_PER_QUANTITY_MAX;
+    const key: SeriesKey = {
+      bus: this.#bus,
+      nodeId,
+      messageType: slot >> 19,
+      componentType: (slot >> 16) & 7,
+      componentId: (slot >> 8) & 0xff,
+      commandId: slot & 0xff,
+      valueType,
+    };
+    const series = isRoom ? this.#table.add(key) : null;
+    if (series === null) {
+      this.counters.countStandard(nodeId, OUTCOME.series_limit);
+      return -1;
+    }
+    this.#link(series);
+    return series.index;
+  }
+
+  #chainLength(slot: number): number {
+    let length = 0;
+    for (let next = this.#slots[slot]!; next > 0; next = this.#next[next - 1]!) length++;
+    return length;
+  }
+
+  #link(series: Series): void {
+    const { index, messageType, componentType, componentId, commandId } = series;
+    const slot = (messageType << 19) | (componentType << 16) | (componentId << 8) | commandId;
+    this.#nodeId[index] = series.nodeId;
+    this.#valueType[index] = series.valueType;
+    this.#outcome[index] = this.#outcomeOf(series);
+    this.#next[index] = this.#slots[slot]!;
+    this.#slots[slot] = index + 1;
+  }
+
+  #outcomeOf({ componentType, componentId, commandId, valueType }: Series): number {
+    if (!this.#registry.isKnownComponentType(componentType)) return OUTCOME.reserved_component_type;
+    if (valueType > VALUE_TYPE_KNOWN_MAX) return OUTCOME.reserved_value_type;
+    if (!this.#registry.isKnownComponent(componentType, componentId)) return OUTCOME.unknown_component;
+    if (!this.#registry.isKnownCommand(componentType, commandId)) return OUTCOME.unknown_command;
+    return OUTCOME.decoded;
+  }
+}

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as limits from './limits.ts';
+
+/** Frames of 8 bytes per second on a 1 Mbit/s bus without stuffing (111 bits each): the most there is. */
+const FRAMES_PER_S_MAX = 1_000_000 / 111;
+
+test('frames gather for less than a batch may age', () => {
+  assert.ok(limits.FRAME_GATHER_MS < limits.FRAME_BATCH_AGE_MAX_MS);
+});
+
+test('what gathers on the fastest bus fits one batch', () => {
+  assert.ok((FRAMES_PER_S_MAX * limits.FRAME_BATCH_AGE_MAX_MS) / 1000 < limits.FRAME_BATCH_FRAMES_MAX);
+});
+
+test('a batch of frames fits a batch of samples', () => {
+  assert.ok(limits.FRAME_BATCH_FRAMES_MAX <= limits.SAMPLE_BATCH_SAMPLES_MAX);
+});
+
+test('a source that can wait is stopped before samples are lost', () => {
+  const framesOnTheWay = limits.FRAME_BATCH_FRAMES_MAX * limits.FRAME_BATCHES_PER_BUS;
+  const samplesFree = limits.SAMPLE_BATCH_SAMPLES_MAX * (limits.SAMPLE_BATCHES_FREE_LOW - 1);
+  assert.ok(framesOnTheWay < samplesFree);
+});
+
+test('a stalled writer loses nothing of a full 500 kbit/s bus for a minute', () => {
+  const samplesHeld = limits.SAMPLE_BATCH_SAMPLES_MAX * (limits.SAMPLE_BATCHES_MAX - 1);
+  assert.ok(samplesHeld / (FRAMES_PER_S_MAX / 2) > 60);
+});
+
+test('while one commit is under way there are batches for the next, and replays may go on', () => {
+  const free = limits.SAMPLE_BATCHES_MAX - limits.SAMPLE_BATCHES_PER_COMMIT_MAX;
+  assert.ok(free >= limits.SAMPLE_BATCHES_PER_COMMIT_MAX + limits.SAMPLE_BATCHES_FREE_LOW);
+});
+
+test('a segment, with the chunk that fills it, spans no more numbers than it may', () => {
+  assert.ok(limits.SEGMENT_SAMPLES + limits.SAMPLE_BATCH_SAMPLES_MAX <= limits.SEGMENT_SEQ_SPAN_MAX);
+});
+
+test('a bus that comes back is found within a second', () => {
+  assert.ok(limits.BUS_RETRY_LONGEST_MS <= 1000);
+});
+
+test('a stop ends within two seconds', () => {
+  assert.ok(limits.STOP_DEADLINE_MS < 2000);
+});

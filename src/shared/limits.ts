@@ -1,0 +1,99 @@
+/**
+ * Every bound of the data path, in its order. A queue that isn't bounded here isn't allowed to exist;
+ * limits.test.ts checks the arithmetic that ties them together.
+ */
+
+/** Frames that one batch holds. At 500 kbit/s a bus carries about 4,500 frames/s: a second's worth. */
+export const FRAME_BATCH_FRAMES_MAX = 4096;
+
+/**
+ * Frame batches that one bus has, whether with the worker, on the way or with the main thread. When the
+ * main thread holds them all, the worker stops reading and frames gather in the kernel's buffer.
+ */
+export const FRAME_BATCHES_PER_BUS = 8;
+
+/** How long a bus worker lets frames gather in the kernel's buffer after a read that gave some. */
+export const FRAME_GATHER_MS = 5;
+
+/** The longest that a frame may wait between its arrival and its batch's departure. */
+export const FRAME_BATCH_AGE_MAX_MS = 10;
+
+/** Frames that one recvmmsg call takes from the kernel at most. */
+export const FRAMES_PER_SYSTEM_CALL_MAX = 256;
+
+/** Kernel receive buffer asked for per socket, in bytes (the kernel doubles it for its own overhead). */
+export const SOCKET_RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024;
+
+/** The first wait before a bus is tried again; it doubles up to the longest. */
+export const BUS_RETRY_FIRST_MS = 100;
+export const BUS_RETRY_LONGEST_MS = 1000;
+
+/** The longest that a bus worker sleeps before it looks at its counters. */
+export const BUS_WAIT_MAX_MS = 1000;
+
+/** Frames that may wait to be sent on one bus. One more is refused with BUS_SEND_QUEUE_FULL. */
+export const SEND_QUEUE_FRAMES_MAX = 256;
+
+/** Bytes of a log file that a replay reads at once. */
+export const LOG_READ_BYTES = 1024 * 1024;
+
+/** The longest line of a log file; a longer one is counted as broken. */
+export const LOG_LINE_BYTES_MAX = 4096;
+
+/** Line numbers of broken log lines that are kept for the status; the rest are only counted. */
+export const LOG_BROKEN_LINES_KEPT = 10;
+
+/**
+ * Series (one signal as one node sends it) that may exist over the life of a database. Noise could make
+ * one of every number; past the limit a new series' frames are counted as `series_limit` and not kept.
+ */
+export const SERIES_MAX = 65_536;
+
+/**
+ * Series of one quantity (other nodes, other value types) on one bus. The decoder looks through them one by
+ * one; a vehicle has one or two, noise on a single quantity could make 32,768.
+ */
+export const SERIES_PER_QUANTITY_MAX = 256;
+
+/** CAN ids with counters of their own per bus; the frames of further ids are counted together. */
+export const CAN_IDS_COUNTED_MAX = 4096;
+
+/** Samples that one batch holds. */
+export const SAMPLE_BATCH_SAMPLES_MAX = 8192;
+
+/**
+ * Sample batches in all. While the writer stands still (a slow card) batches are handed over only when
+ * they are full, so half a million samples gather before any is lost.
+ */
+export const SAMPLE_BATCHES_MAX = 64;
+
+/** Sample batches that one commit makes durable at most; while it does, the others fill. */
+export const SAMPLE_BATCHES_PER_COMMIT_MAX = 24;
+
+/** With fewer free sample batches than this, sources that can wait (log replays) are made to. */
+export const SAMPLE_BATCHES_FREE_LOW = 16;
+
+/** Samples that make a segment of compressed blocks: about 13 minutes of the kart. */
+export const SEGMENT_SAMPLES = 524_288;
+
+/** Sequence numbers that a segment spans at most, those of lost samples included. */
+export const SEGMENT_SEQ_SPAN_MAX = 2 ** 20;
+
+/** Chunks that make a segment however few their samples are: an hour of a quiet bus, flushed each second. */
+export const SEGMENT_CHUNKS_MAX = 4096;
+
+/** Samples in one answer of /api/state/history; more come with a cursor or as a stream. */
+export const HISTORY_PAGE_SAMPLES_MAX = 10_000;
+
+/** Samples that a streamed answer takes from the reader at once. */
+export const HISTORY_STREAM_PAGE_SAMPLES = 5_000;
+
+/** Signals, and points of each, in one answer of /api/series. */
+export const SERIES_SIGNALS_MAX = 64;
+export const SERIES_POINTS_MAX = 10_000;
+
+/** Queries that may wait for the reader thread; one more is answered 503. */
+export const HISTORY_QUERIES_WAITING_MAX = 64;
+
+/** How long a stop may take before the process ends by force. */
+export const STOP_DEADLINE_MS = 1_800;

@@ -1,0 +1,118 @@
+import { readFile, statfs } from 'node:fs/promises';
+import os from 'node:os';
+import { dirname } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import type { StatusReply } from './api/schemas.ts';
+import type { CollectorConfig } from './config/schema.ts';
+import type { Pipeline, Source } from './pipeline.ts';
+import { SERIES_MAX } from './shared/limits.ts';
+import { VERSION } from './version.ts';
+
+const LINUX_TEMPERATURE = '/sys/class/thermal/thermal_zone0/temp';
+
+/** Makes the report behind /api/status from what each stage says of itself. */
+export function statusReporter(config: CollectorConfig, pipeline: Pipeline): () => Promise<StatusReply> {
+  const startedMs = Date.now();
+  const startedMonotonicMs = performance.now();
+
+  return async () => ({
+    version: VERSION,
+    timestamp: Date.now() / 1000,
+    started: startedMs / 1000,
+    uptime_s: (performance.now() - startedMonotonicMs) / 1000,
+    simulated: pipeline.sources.some(({ bus }) => bus.isSimulated),
+    buses: pipeline.sources.map(busReport),
+    state: {
+      signals: pipeline.state.signalCount,
+      series: pipeline.seriesCount,
+      series_max: SERIES_MAX,
+    },
+    history: historyReport(config, pipeline),
+    process: processReport(pipeline),
+    host: await hostReport(config.history.path),
+  });
+}
+
+function busReport({ bus, decoder }: Source): StatusReply['buses'][number] {
+  const status = bus.status();
+  return {
+    name: status.name,
+    url: status.url,
+    kind: status.kind,
+    simulated: status.simulated,
+    state: status.state,
+    since: status.sinceMs / 1000,
+    problem: status.problem,
+    frames: status.frames,
+    frames_per_s: status.framesPerS,
+    frames_sent: status.framesSent,
+    reopened: status.reopened,
+    outcomes: decoder.counters.totals(),
+    can_ids: decoder.counters.perCanId().map(({ canId, isExtended, frames, outcomes }) => ({
+      can_id: canId,
+      extended: isExtended,
+      frames,
+      outcomes,
+    })),
+    frames_of_other_ids: decoder.counters.framesOfOtherIds,
+    driver: status.driver,
+  };
+}
+
+function historyReport({ history: config }: CollectorConfig, { history }: Pipeline): StatusReply['history'] {
+  const status = history.status();
+  const { samples, firstTimestampUs, lastTimestampUs, bytes } = status.size;
+  return {
+    path: status.path,
+    state: status.state,
+    samples,
+    first_timestamp: firstTimestampUs === null ? null : firstTimestampUs / 1_000_000,
+    last_timestamp: lastTimestampUs === null ? null : lastTimestampUs / 1_000_000,
+    bytes,
+    samples_stored: status.samplesStored,
+    samples_lost: status.samplesLost,
+    commits: status.commits,
+    last_commit_ms: status.lastCommitMs,
+    problem: status.problem,
+    damages: status.damages,
+    max_samples: config.maxSamples,
+    max_age_s: config.maxAgeMs === null ? null : config.maxAgeMs / 1000,
+    flush_interval_s: config.flushIntervalMs / 1000,
+    sample_batches: { used: status.batchesInUse, max: status.batchesMax },
+    queries: { used: status.queriesWaiting, max: status.queriesWaitingMax },
+  };
+}
+
+function processReport({ sources }: Pipeline): StatusReply['process'] {
+  const { user, system } = process.cpuUsage();
+  const { rss, heapUsed } = process.memoryUsage();
+  return {
+    pid: process.pid,
+    node: process.version,
+    cpu_s: (user + system) / 1_000_000,
+    memory_bytes: rss,
+    heap_bytes: heapUsed,
+    event_loop_busy: performance.eventLoopUtilization().utilization,
+    threads: ['main', 'history writer', 'history reader', ...sources.map(({ bus }) => `bus ${bus.name}`)],
+  };
+}
+
+async function hostReport(databasePath: string): Promise<StatusReply['host']> {
+  const [disk, temperature] = await Promise.all([
+    statfs(dirname(databasePath)).catch(() => null),
+    readFile(LINUX_TEMPERATURE, 'utf8').catch(() => null),
+  ]);
+  return {
+    name: os.hostname(),
+    platform: `${os.platform()} ${os.arch()}`,
+    cpus: os.availableParallelism(),
+    load_1min: os.loadavg()[0]!,
+    memory_total_bytes: os.totalmem(),
+    memory_free_bytes: os.freemem(),
+    disk_total_bytes: disk === null ? null : disk.blocks * disk.bsize,
+    disk_free_bytes: disk === null ? null : disk.bavail * disk.bsize,
+    // The kernel gives thousandths of a degree.
+    temperature_c: temperature === null ? null : Number(temperature) / 1000,
+    uptime_s: os.uptime(),
+  };
+}

@@ -1,0 +1,250 @@
+import { MESSAGE_TYPE } from '../protocol/kart-codec.ts';
+import type { SampleBatch } from '../protocol/sample-batch.ts';
+import type { Series, SeriesTable } from '../protocol/series-table.ts';
+import { SERIES_MAX } from '../shared/limits.ts';
+
+/** A signal is stale when it was silent for so many of its usual intervals ... */
+export const STALE_AFTER_INTERVALS = 3;
+/** ... but not before so long. It is also the limit of a signal whose interval isn't known yet. */
+export const STALE_AFTER_MIN_MS = 1000;
+
+/** How much one interval moves the usual one. */
+const INTERVAL_WEIGHT = 1 / 4;
+/**
+ * An interval that made the signal stale is a silence, or a step of the clock, and says nothing of the usual
+ * one; unless another came within so many intervals before: then it is the signal's way.
+ */
+const SILENCE_REMEMBERED_INTERVALS = 32;
+
+const CAPACITY_FIRST = 1024;
+
+/** The latest sample of one signal, as the series that speaks for it has it. */
+export interface SignalState {
+  readonly series: Series;
+  readonly timestampUs: number;
+  readonly rawValue: number;
+  /** Physical value in the series' unit. */
+  readonly value: number;
+  /** Since the sample arrived, by a clock that never jumps. */
+  readonly ageMs: number;
+  readonly isStale: boolean;
+  /** Samples of the series, those of earlier runs included. */
+  readonly count: number;
+  /** From the usual interval; 0 while stale or not known. */
+  readonly rateHz: number;
+}
+
+/** What an earlier run knew of a series. */
+export interface RestoredState {
+  readonly series: number;
+  readonly timestampUs: number;
+  readonly rawValue: number;
+  readonly count: number;
+}
+
+export interface StateFilter {
+  readonly componentType?: number | undefined;
+  readonly componentId?: number | undefined;
+  readonly messageType?: number | undefined;
+}
+
+/** All series of one quantity of one component. */
+interface Signal {
+  readonly key: number;
+  readonly series: Series[];
+}
+
+/**
+ * The latest sample of every signal seen, known and unknown alike.
+ *
+ * Age, and with it staleness, is measured by a monotonic clock from the moment a sample arrived here,
+ * so that a Pi whose wall clock jumps when the network comes doesn't take live signals for dead ones, and
+ * an old log that is replayed is live while it plays. Intervals and rates are those of the timestamps.
+ */
+export class TelemetryStore {
+  readonly #table: SeriesTable;
+  readonly #nowMs: () => number;
+  // By series index.
+  #timestampUs = new Float64Array(CAPACITY_FIRST);
+  #rawValue = new Float64Array(CAPACITY_FIRST);
+  #count = new Float64Array(CAPACITY_FIRST);
+  #arrivedMs = new Float64Array(CAPACITY_FIRST);
+  /** The usual interval; 0 until two samples came. */
+  #intervalUs = new Float64Array(CAPACITY_FIRST);
+  /** Counts down the intervals since one that made the signal stale. */
+  #silenceRemembered = new Uint8Array(CAPACITY_FIRST);
+  /** 1 while all that is known of a series comes from an earlier run. */
+  #isRestored = new Uint8Array(CAPACITY_FIRST);
+  readonly #signals = new Map<number, Signal>();
+  #signalsInOrder: Signal[] = [];
+  #seriesKnown = 0;
+
+  /** `nowMs` is a monotonic clock. */
+  constructor(table: SeriesTable, nowMs: () => number = () => performance.now()) {
+    this.#table = table;
+    this.#nowMs = nowMs;
+  }
+
+  /** How many signals have been seen. */
+  get signalCount(): number {
+    return this.#signals.size;
+  }
+
+  /** Takes in the samples of a batch from index `start` on. */
+  apply(samples: SampleBatch, start: number): void {
+    if (this.#seriesKnown < this.#table.count) this.#learnSeries();
+    const arrivedMs = this.#nowMs();
+    for (let index = start; index < samples.count; index++) {
+      const series = samples.series[index]!;
+      const timestampUs = samples.timestampUs[index]!;
+      if (this.#isRestored[series] === 1) {
+        // The pause since the earlier run says nothing of the interval.
+        this.#isRestored[series] = 0;
+      } else if (this.#count[series]! > 0) {
+        const intervalUs = timestampUs - this.#timestampUs[series]!;
+        // Equal or earlier timestamps tell of a coarse clock or one that was set back, not of a rate.
+        if (intervalUs > 0) this.#learnInterval(series, intervalUs);
+      }
+      this.#timestampUs[series] = timestampUs;
+      this.#rawValue[series] = samples.rawValue[index]!;
+      this.#arrivedMs[series] = arrivedMs;
+      this.#count[series]!++;
+    }
+  }
+
+  #learnInterval(series: number, intervalUs: number): void {
+    const usual = this.#intervalUs[series]!;
+    if (usual === 0) {
+      this.#intervalUs[series] = intervalUs;
+      return;
+    }
+    if (intervalUs > staleAfterUs(usual)) {
+      const isItsWay = this.#silenceRemembered[series]! > 0;
+      this.#silenceRemembered[series] = SILENCE_REMEMBERED_INTERVALS;
+      if (!isItsWay) return;
+    } else if (this.#silenceRemembered[series]! > 0) {
+      this.#silenceRemembered[series]!--;
+    }
+    this.#intervalUs[series] = usual + (intervalUs - usual) * INTERVAL_WEIGHT;
+  }
+
+  /** Takes over what an earlier run knew; it is stale until a new sample comes. */
+  restore(states: readonly RestoredState[], wallClockUs: number): void {
+    this.#learnSeries();
+    const nowMs = this.#nowMs();
+    for (const { series, timestampUs, rawValue, count } of states) {
+      this.#timestampUs[series] = timestampUs;
+      this.#rawValue[series] = rawValue;
+      this.#count[series] = count;
+      this.#arrivedMs[series] = nowMs - Math.max(0, wallClockUs - timestampUs) / 1000;
+      this.#isRestored[series] = 1;
+    }
+  }
+
+  /**
+   * The state of every signal that has a sample and passes the filter, in the order of component type,
+   * component and command. Where several series tell of one signal, a STATUS speaks before what others
+   * asked of it or reported beside it, and among those the latest.
+   */
+  *current(filter: StateFilter = {}): Generator<SignalState> {
+    const nowMs = this.#nowMs();
+    for (const signal of this.#signalsInOrder) {
+      const { componentType, componentId } = signal.series[0]!;
+      if (filter.componentType !== undefined && filter.componentType !== componentType) continue;
+      if (filter.componentId !== undefined && filter.componentId !== componentId) continue;
+      const series = this.#speaker(signal, filter.messageType);
+      if (series !== null) yield this.#stateOf(series, nowMs);
+    }
+  }
+
+  #speaker(signal: Signal, messageType: number | undefined): Series | null {
+    let best: Series | null = null;
+    let bestRank = -1;
+    for (const series of signal.series) {
+      if (this.#count[series.index] === 0) continue;
+      if (messageType !== undefined && messageType !== series.messageType) continue;
+      const rank = series.messageType === MESSAGE_TYPE.STATUS ? 1 : 0;
+      if (rank > bestRank || (rank === bestRank && this.#isLater(series.index, best!.index))) {
+        best = series;
+        bestRank = rank;
+      }
+    }
+    return best;
+  }
+
+  /** By arrival, for clocks may jump; samples of one batch, which arrive together, by timestamp. */
+  #isLater(series: number, other: number): boolean {
+    const laterMs = this.#arrivedMs[series]! - this.#arrivedMs[other]!;
+    return laterMs === 0 ? this.#timestampUs[series]! >= this.#timestampUs[other]! : laterMs > 0;
+  }
+
+  #stateOf(series: Series, nowMs: number): SignalState {
+    const { index } = series;
+    const rawValue = this.#rawValue[index]!;
+    const ageMs = Math.max(0, nowMs - this.#arrivedMs[index]!);
+    const intervalUs = this.#intervalUs[index]!;
+    const isStale = this.#isRestored[index] === 1 || ageMs * 1000 > staleAfterUs(intervalUs);
+    return {
+      series,
+      timestampUs: this.#timestampUs[index]!,
+      rawValue,
+      value: series.conversion.toPhysical(rawValue),
+      ageMs,
+      isStale,
+      count: this.#count[index]!,
+      rateHz: isStale || intervalUs === 0 ? 0 : 1_000_000 / intervalUs,
+    };
+  }
+
+  #learnSeries(): void {
+    const fresh = this.#table.since(this.#seriesKnown);
+    this.#seriesKnown = this.#table.count;
+    this.#grow(this.#seriesKnown);
+    let isNewSignal = false;
+    for (const series of fresh) {
+      if (!series.isCurrent) continue;
+      const key = (series.componentType << 16) | (series.componentId << 8) | series.commandId;
+      const signal = this.#signals.get(key);
+      if (signal !== undefined) {
+        signal.series.push(series);
+      } else {
+        this.#signals.set(key, { key, series: [series] });
+        isNewSignal = true;
+      }
+    }
+    if (isNewSignal) {
+      this.#signalsInOrder = [...this.#signals.values()].sort((left, right) => left.key - right.key);
+    }
+  }
+
+  #grow(seriesCount: number): void {
+    let capacity = this.#count.length;
+    if (seriesCount <= capacity) return;
+    while (capacity < seriesCount) capacity *= 2;
+    capacity = Math.min(capacity, SERIES_MAX);
+    this.#timestampUs = grown(this.#timestampUs, capacity);
+    this.#rawValue = grown(this.#rawValue, capacity);
+    this.#count = grown(this.#count, capacity);
+    this.#arrivedMs = grown(this.#arrivedMs, capacity);
+    this.#intervalUs = grown(this.#intervalUs, capacity);
+    this.#silenceRemembered = grownBytes(this.#silenceRemembered, capacity);
+    this.#isRestored = grownBytes(this.#isRestored, capacity);
+  }
+}
+
+function grown(column: Float64Array<ArrayBuffer>, capacity: number): Float64Array<ArrayBuffer> {
+  const larger = new Float64Array(capacity);
+  larger.set(column);
+  return larger;
+}
+
+function grownBytes(column: Uint8Array<ArrayBuffer>, capacity: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(capacity);
+  larger.set(column);
+  return larger;
+}
+
+/** How long a signal of this usual interval (0: not known yet) may be silent. */
+function staleAfterUs(usualIntervalUs: number): number {
+  return Math.max(STALE_AFTER_MIN_MS * 1000, usualIntervalUs * STALE_AFTER_INTERVALS);
+}

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, type TestContext, test } from 'node:test';
+import type { StatusReply } from '../src/api/schemas.ts';
+import { eventually, type Service, startService } from './support/service.ts';
+import { temporaryDirectory } from './support/temporary-directory.ts';
+
+/** What a stop may take, whatever the service is doing. */
+const STOP_PROMISE_MS = 2000;
+
+/** Starts the service in a directory of the test's own; it ends with the test. */
+async function start(t: TestContext, cwd: string, ...args: string[]): Promise<Service> {
+  const service = await startService({
+    cwd,
+    args: ['--db', 'collector.db', '--port', '0', '--flush-interval', '200ms', ...args],
+  });
+  t.after(() => service.child.kill('SIGKILL'));
+  return service;
+}
+
+/** What a service says that ends before it serves, and its exit code. */
+async function failureOf(cwd: string, ...args: string[]): Promise<{ code: number; output: string }> {
+  try {
+    const service = await startService({ cwd, args: ['--db', 'collector.db', ...args] });
+    await service.stop('SIGKILL');
+  } catch (error) {
+    const [, code, output] =
+      /^the service ended with (\d+) before it served:\n(.*)$/s.exec(String((error as Error).message)) ?? [];
+    assert.notEqual(code, undefined, String(error));
+    return { code: Number(code), output: output! };
+  }
+  throw new Error('the service serves');
+}
+
+const whenStored = (service: Service, samples: number): Promise<StatusReply> =>
+  eventually(service.status, ({ history }) => history.samples >= samples);
+
+function storedSamples(cwd: string): number {
+  const database = new DatabaseSync(join(cwd, 'collector.db'), { readOnly: true });
+  const row = database.prepare('SELECT coalesce(sum(count), 0) AS samples FROM chunks').get();
+  database.close();
+  return Number(row?.samples);
+}
+
+describe('the service', { concurrency: 2 }, () => {
+  test('drives the simulated kart, keeps what it heard when it is stopped, and knows it at the next start', async (t) => {
+    const cwd = temporaryDirectory(t);
+    const first = await start(t, cwd);
+    assert.match(first.output(), /telemetry-collector \d+\.\d+\.\d+/);
+    assert.match(first.output(), /Reading +sim \(sim:kart\) +SIMULATED: not a real vehicle/);
+    assert.match(first.output(), /Serving +http:\/\/127\.0\.0\.1:\d+\n/);
+    assert.match(first.output(), /History +\S+collector\.db\n/);
+
+    const state = await eventually(first.state, ({ components }) => components.MOTORS !== undefined);
+    assert.equal(state.simulated, true);
+    const rpm = await eventually(
+      first.state,
+      ({ components }) => components.MOTORS?.MOTOR_LEFT_REAR?.RPM !== undefined,
+    );
+    assert.equal(rpm.components.MOTORS?.MOTOR_LEFT_REAR?.RPM?.stale, false);
+
+    const status = await whenStored(first, 200);
+    const { code, tookMs } = await first.stop('SIGTERM');
+    assert.equal(code, 0, first.output());
+    assert.ok(tookMs < STOP_PROMISE_MS, `${tookMs} ms`);
+    const stored = storedSamples(cwd);
+    assert.ok(stored >= status.history.samples, `${stored} of ${status.history.samples}`);
+    assert.ok(stored >= status.buses[0]!.frames, `${stored} of ${status.buses[0]!.frames} frames`);
+
+    // The same bus, but silent.
+    writeFileSync(join(cwd, 'sim.log'), '');
+    const second = await start(t, cwd, '--bus', 'candump:sim.log');
+    const restored = await second.state();
+    assert.equal(restored.simulated, false);
+    const signals = Object.values(restored.components).flatMap((type) =>
+      Object.values(type).flatMap((component) => Object.values(component)),
+    );
+    assert.ok(signals.length >= 20, String(signals.length));
+    assert.ok(signals.every(({ stale, rate_hz, count }) => stale && rate_hz === 0 && count > 0));
+    assert.equal((await second.status()).history.samples, stored);
+    const [newest] = await second.history('limit=1');
+    assert.equal(newest?.seq, stored);
+    assert.equal((await second.stop()).code, 0);
+  });
+
+  test('is alone with its database: another one refuses, and it goes on', async (t) => {
+    const cwd = temporaryDirectory(t);
+    const first = await start(t, cwd);
+    const { code, output } = await failureOf(cwd, '--port', '0');
+    assert.equal(code, 1);
+    assert.match(
+      output,
+      /Another telemetry-collector is using the database \S+collector\.db\. Stop it, or .* --db FILE/,
+    );
+    assert.doesNotMatch(output, /\n +at /);
+    const { history } = await first.status();
+    await whenStored(first, history.samples + 100);
+    const { code: firstCode, tookMs } = await first.stop('SIGINT');
+    assert.equal(firstCode, 0);
+    assert.ok(tookMs < STOP_PROMISE_MS, `${tookMs} ms`);
+  });
+
+  test('killed without warning loses nothing that was committed, and starts again', async (t) => {
+    const cwd = temporaryDirectory(t);
+    const first = await start(t, cwd);
+    const { history } = await whenStored(first, 200);
+    await first.stop('SIGKILL');
+    const second = await start(t, cwd);
+    assert.ok((await second.status()).history.samples >= history.samples);
+    const seqs = (await second.history('limit=10000&order=asc')).map(({ seq }) => seq);
+    assert.equal(new Set(seqs).size, seqs.length);
+    assert.equal((await second.stop()).code, 0);
+  });
+
+  test('serves although its CAN interface is missing, and says so', async (t) => {
+    const cwd = temporaryDirectory(t);
+    const service = await start(t, cwd, '--bus', 'socketcan:nosuchcan0', '--bus', 'sim:kart');
+    const { buses } = await eventually(
+      service.status,
+      ({ buses }) => buses[0]?.state === 'unavailable' && buses[1]?.state === 'open',
+    );
+    assert.match(buses[0]?.problem?.message ?? '', /nosuchcan0/);
+    assert.equal((await fetch(`${service.url}/readyz`)).status, 503);
+    await whenStored(service, 100);
+    const { code, tookMs } = await service.stop();
+    assert.equal(code, 0);
+    assert.ok(tookMs < STOP_PROMISE_MS, `${tookMs} ms`);
+  });
+
+  test('stops in time while a client keeps its connection open', async (t) => {
+    const cwd = temporaryDirectory(t);
+    const service = await start(t, cwd);
+    await whenStored(service, 200);
+    const { code, tookMs } = await service.stop();
+    assert.equal(code, 0);
+    assert.ok(tookMs < STOP_PROMISE_MS, `${tookMs} ms`);
+  });
+});
+
+describe('a start that fails says why and leaves no trace of a stack:', { concurrency: 2 }, () => {
+  test('a port that is taken', async (t) => {
+    const other = createServer().listen(0, '127.0.0.1');
+    t.after(() => other.close());
+    await once(other, 'listening');
+    const { port } = other.address() as { port: number };
+    const { code, output } = await failureOf(temporaryDirectory(t), '--port', String(port));
+    assert.equal(code, 1);
+    assert.match(
+      output,
+      new RegExp(`Port ${port} of 127\\.0\\.0\\.1 is taken by another program\\. .*--port PORT`),
+    );
+    assert.doesNotMatch(output, /\n +at /);
+  });
+
+  test("another program's file as the database, which is left as it was", async (t) => {
+    const cwd = temporaryDirectory(t);
+    writeFileSync(join(cwd, 'notes.txt'), 'notes');
+    const { code, output } = await failureOf(cwd, '--port', '0', '--db', 'notes.txt');
+    assert.equal(code, 1);
+    assert.match(
+      output,
+      /notes\.txt can't be the history: it is not an SQLite database\. It was left untouched/,
+    );
+  });
+
+  const mistakes: readonly [args: string[], output: RegExp][] = [
+    [['--nonsense'], /unknown option '--nonsense'/],
+    [['--port', 'abc'], /flag --port.*abc/s],
+    [['--port', '70000'], /65535/],
+    [['--bus', 'carrier-pigeon:grey'], /carrier-pigeon/],
+  ];
+  for (const [args, expected] of mistakes) {
+    test(args.join(' '), async (t) => {
+      const { code, output } = await failureOf(temporaryDirectory(t), ...args);
+      assert.equal(code, 2, output);
+      assert.match(output, expected);
+      assert.doesNotMatch(output, /\n +at /);
+    });
+  }
+});

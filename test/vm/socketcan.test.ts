@@ -1,0 +1,334 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { Bus } from '../../src/bus/bus.ts';
+import { parseBusUrl } from '../../src/bus/bus-url.ts';
+import { type CanFrame, FRAME_FLAG } from '../../src/bus/can-frame.ts';
+import type { FrameBatch } from '../../src/bus/frame-batch.ts';
+import { BUS_WAIT_MAX_MS, FRAME_BATCHES_PER_BUS } from '../../src/shared/limits.ts';
+
+// The real Bus on the real SocketCAN of the test VM. The programs of can-utils are the other side.
+
+const { EXTENDED, REMOTE } = FRAME_FLAG;
+const PATIENCE_MS = 30_000;
+
+async function until(what: string, isSo: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + PATIENCE_MS;
+  while (!isSo()) {
+    assert.ok(performance.now() < deadlineMs, `not within ${PATIENCE_MS} ms: ${what}`);
+    await sleep(5);
+  }
+}
+
+function ip(...words: string[]): void {
+  execFileSync('ip', words, { stdio: 'pipe' });
+}
+
+function createInterface(name: string): void {
+  ip('link', 'add', name, 'type', 'vcan');
+  ip('link', 'set', name, 'up');
+}
+
+function cansend(interfaceName: string, ...frames: string[]): void {
+  for (const frame of frames) execFileSync('cansend', [interfaceName, frame]);
+}
+
+/** Sends frames of 8 bytes that count up from 0, back to back. */
+function cangen(interfaceName: string, count: number): ChildProcess {
+  const words = [interfaceName, '-g', '0', '-n', String(count), '-L', '8', '-I', '123', '-D', 'i', '-i'];
+  return spawn('cangen', words, { stdio: 'ignore' });
+}
+
+const buses: Bus[] = [];
+// Those of tests that failed would keep the process alive.
+after(() => Promise.all(buses.map((bus) => bus.stop())));
+
+interface Received {
+  readonly timestampUs: number;
+  readonly canId: number;
+  readonly flags: number;
+  readonly payload: string;
+}
+
+class Listener {
+  readonly bus: Bus;
+  readonly frames: Received[] = [];
+  isHolding = false;
+  readonly #held: (() => void)[] = [];
+
+  constructor(interfaceName: string) {
+    const url = `socketcan:${interfaceName}`;
+    this.bus = new Bus({
+      name: interfaceName,
+      url,
+      spec: parseBusUrl(url),
+      log: pino({ level: 'silent' }),
+      onFrames: (batch, release) => this.#take(batch, release),
+    });
+    buses.push(this.bus);
+  }
+
+  #take(batch: FrameBatch, release: () => void): void {
+    for (let index = 0; index < batch.count; index++) {
+      this.frames.push({
+        timestampUs: batch.timestampUs[index]!,
+        canId: batch.canId[index]!,
+        flags: batch.flags[index]!,
+        payload: Buffer.from(batch.payloadOf(index)).toString('hex'),
+      });
+    }
+    if (this.isHolding) this.#held.push(release);
+    else release();
+  }
+
+  release(): void {
+    this.isHolding = false;
+    for (const release of this.#held.splice(0)) release();
+  }
+
+  get batchesHeld(): number {
+    return this.#held.length;
+  }
+
+  get kernelDrops(): number {
+    return Number(this.bus.status().driver.kernel_drops);
+  }
+
+  async start(): Promise<this> {
+    this.bus.start();
+    await until('the bus is open', () => this.bus.status().state === 'open');
+    return this;
+  }
+
+  /** What came, without the times. */
+  get contents(): (readonly [canId: number, flags: number, payload: string])[] {
+    return this.frames.map(({ canId, flags, payload }) => [canId, flags, payload]);
+  }
+
+  /** Checks that the counted frames of cangen came in their order, with holes where some were dropped. */
+  assertCountUp(): void {
+    let previous = -1;
+    for (const { payload } of this.frames) {
+      const count = Buffer.from(payload, 'hex').readUInt32LE();
+      assert.ok(count > previous, `${count} after ${previous}`);
+      previous = count;
+    }
+  }
+}
+
+function frame(canId: number, isExtended: boolean, ...payload: number[]): CanFrame {
+  return { canId, isExtended, payload: Uint8Array.from(payload) };
+}
+
+test('frames of every form are received, with the time of the kernel', async () => {
+  const startUs = Date.now() * 1000;
+  const listener = await new Listener('vcan0').start();
+  cansend(
+    'vcan0',
+    '123#',
+    '7FF#1122334455667788',
+    '00000123#01',
+    '1FFFFFFF#DEADBEEF',
+    '123#R',
+    '18FF1234#R4',
+  );
+  // Not read yet, and no reason to stumble: the socket doesn't ask for CAN FD.
+  cansend('vcan0', '123##1112233445566778899AABBCC', '000#00');
+  await until('the last frame', () => listener.frames.at(-1)?.canId === 0);
+  // Each came after a silence, which must not keep it waiting.
+  const lateMs = Date.now() - listener.frames.at(-1)!.timestampUs / 1000;
+  assert.ok(lateMs < 0.5 * BUS_WAIT_MAX_MS, `${lateMs} ms late`);
+  await listener.bus.stop();
+  assert.deepEqual(listener.contents, [
+    [0x123, 0, ''],
+    [0x7ff, 0, '1122334455667788'],
+    [0x123, EXTENDED, '01'],
+    [0x1fff_ffff, EXTENDED, 'deadbeef'],
+    [0x123, REMOTE, listener.contents[4]![2]],
+    [0x18ff1234, EXTENDED | REMOTE, listener.contents[5]![2]],
+    [0x000, 0, '00'],
+  ]);
+  let previousUs = startUs - 1000;
+  for (const { timestampUs } of listener.frames) {
+    assert.ok(Number.isInteger(timestampUs));
+    assert.ok(timestampUs > previousUs && timestampUs <= Date.now() * 1000 + 1000, `${timestampUs}`);
+    previousUs = timestampUs;
+  }
+  const { driver, kind, simulated } = listener.bus.status();
+  assert.deepEqual(
+    [kind, simulated, driver.interface, driver.kernel_drops],
+    ['socketcan', false, 'vcan0', 0],
+  );
+});
+
+test('of 20,000 frames back to back each is received, or counted as dropped by the kernel', async () => {
+  const listener = await new Listener('vcan0').start();
+  const [exitCode] = await once(cangen('vcan0', 20_000), 'close');
+  assert.equal(exitCode, 0);
+  await until('all frames', () => listener.frames.length + listener.kernelDrops === 20_000);
+  listener.assertCountUp();
+  assert.equal(listener.bus.status().frames, listener.frames.length);
+  await listener.bus.stop();
+  assert.equal(listener.frames.length + listener.kernelDrops, 20_000);
+});
+
+test('what the kernel drops while all batches are held is counted', async () => {
+  const count = 50_000;
+  const listener = new Listener('vcan0');
+  listener.isHolding = true;
+  await listener.start();
+  await once(cangen('vcan0', count), 'close');
+  // The counter comes although the bus isn't read; it is the kernel's.
+  await until('the kernel drops frames', () => listener.kernelDrops > 0);
+  assert.ok(listener.batchesHeld <= FRAME_BATCHES_PER_BUS);
+  assert.equal(listener.bus.status().state, 'open');
+  listener.release();
+  await until('all frames', () => listener.frames.length + listener.kernelDrops === count);
+  listener.assertCountUp();
+
+  // The count goes on, and frames too.
+  const { kernelDrops } = listener;
+  const before = listener.frames.length;
+  cansend('vcan0', '7FF#01');
+  await until('another frame', () => listener.frames.length > before);
+  await listener.bus.stop();
+  assert.equal(listener.kernelDrops, kernelDrops);
+});
+
+test('what is sent is seen by others on the bus, and not by the sender', async () => {
+  const child = spawn('candump', ['-L', '-n', '3', '-T', '10000', 'vcan0']);
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk;
+  });
+  const closed = once(child, 'close');
+  await until('candump listens', () => readFileSync('/proc/net/can/rcvlist_all', 'utf8').includes('vcan0'));
+  const listener = await new Listener('vcan0').start();
+  const other = await new Listener('vcan0').start();
+  await listener.bus.send(frame(0x123, false, 1, 2, 3, 4, 5, 6, 7, 8));
+  await listener.bus.send(frame(0x1fff_ffff, true, 0xff));
+  await listener.bus.send(frame(0, false));
+  await closed;
+  const seen = output
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ')[2]);
+  assert.deepEqual(seen, ['123#0102030405060708', '1FFFFFFF#FF', '000#']);
+  await until('the other bus', () => other.frames.length === 3);
+  assert.deepEqual(other.contents[1], [0x1fff_ffff, EXTENDED, 'ff']);
+  assert.deepEqual(listener.frames, []);
+  assert.equal(listener.bus.status().framesSent, 3);
+  await Promise.all([listener.bus.stop(), other.bus.stop()]);
+});
+
+test('an interface that is missing is said to be, with the command; created later, it is found', async () => {
+  const listener = new Listener('vcan1');
+  const { bus } = listener;
+  bus.start();
+  await until('the interface is missed', () => bus.status().state === 'unavailable');
+  const { code, message } = bus.status().problem!;
+  assert.equal(code, 'BUS_UNAVAILABLE');
+  assert.match(
+    message,
+    /no CAN interface vcan1\..*CAN interfaces here: vcan0\..*ip link add vcan1 type vcan/,
+  );
+
+  ip('link', 'add', 'vcan1', 'type', 'vcan');
+  await until('it is seen to be down', () => /is down/.test(bus.status().problem?.message ?? ''));
+  assert.match(bus.status().problem!.message, /vcan1 is down\. .*: sudo ip link set vcan1 up$/);
+
+  ip('link', 'set', 'vcan1', 'up');
+  await until('the bus is open', () => bus.status().state === 'open');
+  assert.equal(bus.status().problem, null);
+  cansend('vcan1', '123#01');
+  // What is on another interface is not this bus's.
+  cansend('vcan0', '456#02');
+  await until('the frame', () => listener.frames.length > 0);
+  await bus.stop();
+  assert.deepEqual(listener.contents, [[0x123, 0, '01']]);
+  ip('link', 'del', 'vcan1');
+});
+
+test('an interface that is no CAN bus is said to be none', async () => {
+  const { bus } = new Listener('lo');
+  bus.start();
+  await until('it is refused', () => bus.status().state === 'unavailable');
+  assert.match(bus.status().problem!.message, /lo is a network interface, but not a CAN bus/);
+  await bus.stop();
+});
+
+for (const [what, lose, restore] of [
+  ['goes down', () => ip('link', 'set', 'vcan2', 'down'), () => ip('link', 'set', 'vcan2', 'up')],
+  ['is deleted', () => ip('link', 'del', 'vcan2'), () => createInterface('vcan2')],
+] as const) {
+  test(`an interface that ${what} while it is read is missed, and read again when it is back`, async () => {
+    createInterface('vcan2');
+    const listener = await new Listener('vcan2').start();
+    const { bus } = listener;
+    cansend('vcan2', '001#');
+    await until('the first frame', () => listener.frames.length === 1);
+    lose();
+    await until('the loss is seen', () => bus.status().state === 'unavailable');
+    assert.match(bus.status().problem!.message, /vcan2/);
+    await assert.rejects(bus.send(frame(1, false)), { code: 'BUS_UNAVAILABLE' });
+
+    restore();
+    await until('the bus is open again', () => bus.status().state === 'open');
+    assert.equal(bus.status().reopened, 1);
+    cansend('vcan2', '002#');
+    await until('the second frame', () => listener.frames.length === 2);
+    await bus.send(frame(3, false));
+    await bus.stop();
+    ip('link', 'del', 'vcan2');
+  });
+}
+
+test('frames that came before an interface was lost are not lost with it', async () => {
+  createInterface('vcan3');
+  const listener = new Listener('vcan3');
+  listener.isHolding = true;
+  await listener.start();
+  // More than the batches hold, less than the kernel's buffer does.
+  const count = 15_000;
+  await once(cangen('vcan3', count), 'close');
+  ip('link', 'del', 'vcan3');
+  listener.release();
+  await until('all frames', () => listener.frames.length + listener.kernelDrops === count);
+  await until('the loss is seen', () => listener.bus.status().state === 'unavailable');
+  listener.assertCountUp();
+  // The drops of the socket that is gone stay counted.
+  assert.equal(listener.frames.length + listener.kernelDrops, count);
+  await listener.bus.stop();
+});
+
+/** Sockets and eventfds of this process. */
+function openSocketCount(): number {
+  const files = execFileSync('ls', ['-l', `/proc/${process.pid}/fd`], { encoding: 'utf8' });
+  return files.split('\n').filter((line) => /socket:|eventfd/.test(line)).length;
+}
+
+test('a bus stops quickly and leaves nothing open: idle, without its interface, all batches held', async () => {
+  const before = openSocketCount();
+  const idle = await new Listener('vcan0').start();
+  const missing = new Listener('vcan9');
+  missing.bus.start();
+  await until('the interface is missed', () => missing.bus.status().state === 'unavailable');
+  const holding = new Listener('vcan0');
+  holding.isHolding = true;
+  await holding.start();
+  await once(cangen('vcan0', 6000), 'close');
+  await sleep(200);
+  for (const { bus } of [idle, missing, holding]) {
+    const startMs = performance.now();
+    await bus.stop();
+    const stopMs = performance.now() - startMs;
+    // Without being woken it would sleep for as long as BUS_WAIT_MAX_MS.
+    assert.ok(stopMs < 0.8 * BUS_WAIT_MAX_MS, `${bus.name} stopped within ${stopMs} ms`);
+    assert.equal(bus.status().state, 'stopped');
+  }
+  assert.equal(openSocketCount(), before);
+});
