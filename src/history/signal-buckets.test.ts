@@ -17,7 +17,7 @@ function model(spans: Spans, samples: readonly { timestampUs: number; value: num
   const width = (spans.toUs - spans.fromUs) / spans.points;
   return Array.from({ length: spans.points }, (_, place) => {
     const within = samples.filter(({ timestampUs }) => {
-      const at = Math.floor((timestampUs - spans.fromUs) / width + 1e-9);
+      const at = Math.floor((timestampUs - spans.fromUs) / width);
       return (
         timestampUs >= spans.fromUs && timestampUs < spans.toUs && Math.min(at, spans.points - 1) === place
       );

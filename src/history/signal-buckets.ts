@@ -29,12 +29,12 @@ export class SignalBuckets {
   readonly last: Float64Array;
   readonly #lastUs: Float64Array;
   readonly #spans: Spans;
-  readonly #perUs: number;
+  readonly #widthUs: number;
 
   constructor(spans: Spans) {
     const { points, fromUs, toUs } = spans;
     this.#spans = spans;
-    this.#perUs = points / (toUs - fromUs);
+    this.#widthUs = (toUs - fromUs) / points;
     this.count = new Float64Array(points);
     this.min = new Float64Array(points).fill(Number.POSITIVE_INFINITY);
     this.max = new Float64Array(points).fill(Number.NEGATIVE_INFINITY);
@@ -75,8 +75,11 @@ export class SignalBuckets {
     return true;
   }
 
-  /** The rounding of the division must not carry the last microsecond past the end. */
+  /**
+   * Divided by the width, a span's first microsecond falls into it where the width is a whole number: with
+   * the width's reciprocal it may round into the span before. The last one must not round past the end.
+   */
   #placeOf(timestampUs: number): number {
-    return Math.min(this.#spans.points - 1, Math.floor((timestampUs - this.#spans.fromUs) * this.#perUs));
+    return Math.min(this.#spans.points - 1, Math.floor((timestampUs - this.#spans.fromUs) / this.#widthUs));
   }
 }
