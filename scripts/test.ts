@@ -14,6 +14,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative, resolve } from 'node:path';
 import { describeVmFailure, startVm, vmUnavailableReason } from './vm.ts';
+import { needsWideXstate, WIDE_XSTATE_PACKAGES } from './wide-xstate.ts';
 
 const PROJECT_DIR = resolve(import.meta.dirname, '..');
 const ENVIRONMENT = {
@@ -31,6 +32,7 @@ const DEBIAN_PACKAGES = [
   'python3',
   'python3-can',
   'protobuf-compiler',
+  ...(needsWideXstate() ? WIDE_XSTATE_PACKAGES : []),
 ];
 /** One test. Nothing here should come near it; it is there so that a hang becomes a failure with a name. */
 const TEST_TIMEOUT_MS = 120_000;

@@ -44,6 +44,7 @@ import { basename, delimiter, dirname, join, resolve, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { C_COMPILERS, needsWideXstate, WIDE_XSTATE_PACKAGES, wideXstateLibrary } from './wide-xstate.ts';
 
 const PROJECT_DIR = resolve(import.meta.dirname, '..');
 const INIT_SCRIPT = join(PROJECT_DIR, 'test/vm/init.sh');
@@ -97,6 +98,7 @@ export function vmUnavailableReason(): string | undefined {
   if (findProgram('insmod') === undefined) missing.push('kmod');
   if (findProgram('ip') === undefined) missing.push('iproute2');
   if (findProgram('candump') === undefined) missing.push('can-utils');
+  if (needsWideXstate() && cCompiler() === undefined) missing.push(...WIDE_XSTATE_PACKAGES);
   return missing.length === 0 ? undefined : `missing: apt-get install ${missing.join(' ')}`;
 }
 
@@ -112,6 +114,7 @@ export function startVm(options: VmOptions): VirtualMachine {
   writeFileSync(join(shareDir, 'settings'), settingsScript(cwd, options.writableDirs ?? []));
   writeFileSync(join(shareDir, 'command'), commandScript(options, cwd));
 
+  const preload = needsWideXstate() ? { LD_PRELOAD: wideXstateLibrary(cCompiler()!, shareDir) } : {};
   const child = spawn(
     findProgram('linux.uml')!,
     [
@@ -136,7 +139,7 @@ export function startVm(options: VmOptions): VirtualMachine {
     {
       // A process group of its own, so that all of the VM's processes can be ended together.
       detached: true,
-      env: { PATH: SYSTEM_PATH, TMPDIR: memoryDir() },
+      env: { PATH: SYSTEM_PATH, TMPDIR: memoryDir(), ...preload },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
     },
   );
@@ -202,6 +205,10 @@ function findProgram(name: string): string | undefined {
   // The system's administrative directories are not on every user's path.
   const dirs = [...(process.env.PATH ?? '').split(delimiter), ...SYSTEM_PATH.split(':')];
   return dirs.map((dir) => join(dir, name)).find(isExecutable);
+}
+
+function cCompiler(): string | undefined {
+  return C_COMPILERS.map(findProgram).find((path) => path !== undefined);
 }
 
 function isExecutable(path: string): boolean {
