@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import type { SeriesReply } from '../src/api/schemas.ts';
 import { PersistentTelemetryStore } from '../src/history/persistent-telemetry-store.ts';
+import { KEEP_EVERYTHING } from '../src/history/retention.ts';
 import type { SeriesTable } from '../src/protocol/series-table.ts';
 import { HISTORY_STREAM_PAGE_SAMPLES } from '../src/shared/limits.ts';
 import { BUS, SIGNAL } from './history-drive.ts';
@@ -24,7 +25,7 @@ const SETTLE_MS_MAX = 120_000;
 
 export async function openStore(path: string, table: SeriesTable): Promise<PersistentTelemetryStore> {
   const log: Logger = pino({ level: 'error' }, pino.destination(2));
-  const options = { path, flushIntervalMs: FLUSH_INTERVAL_MS, maxAgeMs: null, maxSamples: null, log };
+  const options = { path, flushIntervalMs: FLUSH_INTERVAL_MS, ...KEEP_EVERYTHING, log };
   const store = new PersistentTelemetryStore(options, table);
   const stored = await store.open();
   for (const series of stored.series) table.restore(series);

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { parseBusUrl } from '../src/bus/bus-url.ts';
+import { KEEP_EVERYTHING } from '../src/history/retention.ts';
 import { startPipeline } from '../src/pipeline.ts';
 
 /**
@@ -10,7 +11,7 @@ import { startPipeline } from '../src/pipeline.ts';
 
 const [log, path] = process.argv.slice(2) as [string, string];
 const url = `candump:${encodeURIComponent(log)}?speed=max`;
-const history = { path, flushIntervalMs: 1000, maxAgeMs: null, maxSamples: null };
+const history = { path, flushIntervalMs: 1000, ...KEEP_EVERYTHING };
 
 let startedMs = 0;
 let startedCpu = process.cpuUsage();

@@ -77,6 +77,7 @@ function historyReport({ history: config }: CollectorConfig, { history }: Pipeli
     damages: status.damages,
     max_samples: config.maxSamples,
     max_age_s: config.maxAgeMs === null ? null : config.maxAgeMs / 1000,
+    max_bytes: config.maxBytes,
     flush_interval_s: config.flushIntervalMs / 1000,
     sample_batches: { used: status.batchesInUse, max: status.batchesMax },
     queries: { used: status.queriesWaiting, max: status.queriesWaitingMax },

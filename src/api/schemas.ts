@@ -159,6 +159,7 @@ export const StatusSchema = Type.Object(
       damages: Type.Integer({ description: 'times that something stored could not be read' }),
       max_samples: Nullable.integer,
       max_age_s: Nullable.number,
+      max_bytes: Nullable.integer,
       flush_interval_s: Type.Number(),
       sample_batches: QueueSchema,
       queries: QueueSchema,

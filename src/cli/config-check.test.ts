@@ -23,7 +23,7 @@ test('a good file is ok and its effective settings say where they come from', ()
   assert.match(stdout, /^kart\.yaml: ok\n/);
   assert.match(stdout, /^api\.port +8080 +kart\.yaml:2$/m);
   assert.match(stdout, /^log\.level +warn +env LOG_LEVEL$/m);
-  assert.match(stdout, /^history\.max_age +30d +default$/m);
+  assert.match(stdout, /^history\.max_age +365d +default$/m);
   assert.match(stdout, /^buses sim +sim:kart +default$/m);
 });
 

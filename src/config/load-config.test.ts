@@ -46,8 +46,11 @@ test('without any input the defaults hold, and the result is frozen throughout',
     history: {
       path: `${state}/collector.db`,
       flushIntervalMs: 1_000,
-      maxAgeMs: 2_592_000_000,
-      maxSamples: 10_000_000,
+      maxAgeMs: 31_536_000_000,
+      maxSamples: null,
+      maxBytes: 2_147_483_648,
+      secondsMaxAgeMs: 63_072_000_000,
+      minutesMaxAgeMs: 315_360_000_000,
     },
     api: { host: '127.0.0.1', port: 5001 },
     log: { level: 'info', file: `${state}/collector.log`, maxBytes: 10_485_760, maxFiles: 5 },
@@ -68,7 +71,7 @@ buses:
     url: socketcan:can0?bitrate=250000
   - url: candump:logs/drive.log?speed=max
 node_id: 0x10
-history: {path: ~/kart.db, flush_interval: 250ms, max_age: unlimited, max_samples: unlimited}
+history: {path: ~/kart.db, flush_interval: 250ms, max_age: unlimited, max_samples: 5000, max_bytes: 128MiB, seconds_max_age: 60d, minutes_max_age: unlimited}
 api:
   host: '::1'
   port: "0"
@@ -98,7 +101,15 @@ log:
       },
     ],
     nodeId: 16,
-    history: { path: '/home/driver/kart.db', flushIntervalMs: 250, maxAgeMs: null, maxSamples: null },
+    history: {
+      path: '/home/driver/kart.db',
+      flushIntervalMs: 250,
+      maxAgeMs: null,
+      maxSamples: 5000,
+      maxBytes: 134_217_728,
+      secondsMaxAgeMs: 5_184_000_000,
+      minutesMaxAgeMs: null,
+    },
     api: { host: '::1', port: 0 },
     log: { level: 'warn', file: null, maxBytes: 500_000, maxFiles: 2 },
   });
@@ -123,7 +134,7 @@ const mistakes: [yaml: string, source: string, path: string, message: RegExp][] 
   ['api:\n  prot: 1', '2:3', 'api', /unknown key: expected host, port; found "prot"; did you mean "port"\?/],
   ['port: 1', '1:1', '', /unknown key.*did you mean "api\.port"\?/],
   ['Buses: []', '1:1', '', /did you mean "buses"\?/],
-  ['history: {max_bytes: 1GB}', '1:11', 'history', /unknown key/],
+  ['history: {max_size: 1GB}', '1:11', 'history', /unknown key/],
   ['history: {max-age: 1d}', '1:11', 'history', /did you mean "max_age"\?/],
   ['__proto__: {a: 1}', '1:1', '', /unknown key/],
   ['<<: {api: 1}', '1:1', '', /unknown key/],
@@ -144,7 +155,7 @@ const mistakes: [yaml: string, source: string, path: string, message: RegExp][] 
     'history.flush_interval',
     /expected a duration from 100ms to 1min/,
   ],
-  ['history: {max_age: none}', '1:20', 'history.max_age', /such as 30d, or unlimited; found "none"/],
+  ['history: {max_age: none}', '1:20', 'history.max_age', /such as 365d, or unlimited; found "none"/],
   ['history: {max_age: }', '1:20', 'history.max_age', /found nothing/],
   ['history: {max_samples: 0}', '1:24', 'history.max_samples', /expected an integer from 1 to/],
   ['history: {path: ":memory:"}', '1:17', 'history.path', /a database in memory rules out/],
@@ -250,6 +261,21 @@ const values: Record<string, [string, unknown][]> = {
     ['1d', 86_400_000],
     ['unlimited', null],
     ['2h', 7_200_000],
+  ],
+  'history.max_bytes': [
+    ['64MiB', 67_108_864],
+    ['1GB', 1_000_000_000],
+    ['unlimited', null],
+  ],
+  'history.seconds_max_age': [
+    ['1d', 86_400_000],
+    ['36500d', 3_153_600_000_000],
+    ['unlimited', null],
+  ],
+  'history.minutes_max_age': [
+    ['1d', 86_400_000],
+    ['2h', 7_200_000],
+    ['unlimited', null],
   ],
   'history.max_samples': [
     ['1', 1],

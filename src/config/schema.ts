@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 
 import { BUS_NAME_CHARS_MAX, type BusUrl } from '../bus/bus-url.ts';
 import { STANDARD_CAN_ID_MAX } from '../bus/can-frame.ts';
+import { HISTORY_BYTES_MIN } from '../shared/limits.ts';
 import { DURATION_UNITS_MS, SIZE_UNITS_BYTES } from './units.ts';
 
 /**
@@ -95,7 +96,7 @@ const HistorySchema = Type.Object({
       key: 'max_age',
       form: 'duration',
       description: 'samples older than this are deleted',
-      default: '30d',
+      default: '365d',
       nullWord: 'unlimited',
       minimum: DURATION_UNITS_MS.s,
       maximum: 36_500 * DURATION_UNITS_MS.d,
@@ -108,13 +109,49 @@ const HistorySchema = Type.Object({
       key: 'max_samples',
       form: 'integer',
       description: 'the oldest samples beyond this number are deleted',
-      default: '10000000',
+      default: 'unlimited',
       nullWord: 'unlimited',
       minimum: 1,
       maximum: 1e12,
       flag: 'max-samples',
       env: 'MAX_HISTORY_RECORDS',
       placeholder: 'COUNT',
+    }),
+  ),
+  maxBytes: nullable(
+    annotated({
+      key: 'max_bytes',
+      form: 'size',
+      description: 'size that the database stays within, its write-ahead log included',
+      default: '2GiB',
+      nullWord: 'unlimited',
+      minimum: HISTORY_BYTES_MIN,
+      maximum: 1024 * SIZE_UNITS_BYTES.GiB,
+      flag: 'max-bytes',
+      placeholder: 'SIZE',
+    }),
+  ),
+  secondsMaxAgeMs: nullable(
+    annotated({
+      key: 'seconds_max_age',
+      form: 'duration',
+      description:
+        "how long what a signal's samples come to by the second is kept: least, greatest, mean, last",
+      default: '730d',
+      nullWord: 'unlimited',
+      minimum: DURATION_UNITS_MS.s,
+      maximum: 36_500 * DURATION_UNITS_MS.d,
+    }),
+  ),
+  minutesMaxAgeMs: nullable(
+    annotated({
+      key: 'minutes_max_age',
+      form: 'duration',
+      description: 'how long what they come to by the minute is kept',
+      default: '3650d',
+      nullWord: 'unlimited',
+      minimum: DURATION_UNITS_MS.s,
+      maximum: 36_500 * DURATION_UNITS_MS.d,
     }),
   ),
 });

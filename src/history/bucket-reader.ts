@@ -1,7 +1,14 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type BlockClock, decodeBlock, decodeClock } from './block-codec.ts';
+import { MINUTE, SECOND, type SpanSeconds, type StoredRollup, storedRollup } from './rollup-rows.ts';
 import { type OnDamage, type Run, readable, type SampleRuns, type WantedSeries } from './sample-runs.ts';
 import { SignalBuckets, type Spans } from './signal-buckets.ts';
+
+interface SegmentRow {
+  first_seq: number;
+  first_block: number;
+  last_block: number;
+}
 
 interface BlockHeader {
   id: number;
@@ -15,25 +22,46 @@ interface BlockHeader {
   leader: number | null;
 }
 
+interface RollupSegmentRow {
+  span_s: SpanSeconds;
+  first_seq: number;
+  has_samples: 0 | 1;
+}
+
 /**
- * Gathers the samples of signals into spans of time. Of a block that lies within one span its header is
- * enough; others, chunks and the tail are read.
+ * Gathers the samples of signals into spans of time, from the least that tells it: of a block that lies
+ * within one span its header is enough; else the seconds or minutes it was rolled up to, where no span
+ * begins amid one of them; else its samples. Of what has no samples any more the rollups are taken as they
+ * are, each for the span that it begins in. Chunks and the tail are read.
  */
 export class BucketReader {
   readonly #runs: SampleRuns;
+  readonly #segments: StatementSync;
   readonly #headers: StatementSync;
   readonly #block: StatementSync;
+  readonly #rollupSegments: StatementSync;
+  readonly #rollup: StatementSync;
   readonly #onDamage: OnDamage;
 
   constructor(database: DatabaseSync, runs: SampleRuns, onDamage: OnDamage) {
     this.#runs = runs;
     this.#onDamage = onDamage;
+    this.#segments = database.prepare(
+      'SELECT first_seq, first_block, last_block FROM segments ORDER BY first_block',
+    );
     this.#headers = database.prepare(
       `SELECT id, count, min_timestamp_us, max_timestamp_us, min_value, max_value, sum_value, last_value, leader
        FROM blocks WHERE series = ? AND id <= (SELECT coalesce(max(last_block), 0) FROM segments)
-       AND max_timestamp_us >= ? AND min_timestamp_us < ?`,
+       AND max_timestamp_us >= ? AND min_timestamp_us < ? ORDER BY id`,
     );
     this.#block = database.prepare('SELECT count, samples FROM blocks WHERE id = ?');
+    this.#rollupSegments = database.prepare(
+      `SELECT span_s, first_seq, first_seq IN (SELECT first_seq FROM segments) AS has_samples
+       FROM rollup_segments WHERE max_timestamp_us >= ? AND min_timestamp_us < ? ORDER BY first_seq`,
+    );
+    this.#rollup = database.prepare(
+      'SELECT id, series, count, spans FROM rollups WHERE span_s = ? AND first_seq = ? AND series = ?',
+    );
   }
 
   /** One SignalBuckets for each signal; a signal is a list of series. */
@@ -46,11 +74,14 @@ export class BucketReader {
     const buckets = signals.map(() => new SignalBuckets(spans));
     const signalOf = new Int32Array(seriesCount).fill(-1);
     const bySeries = new Uint8Array(seriesCount);
+    const segments = this.#segments.all() as unknown as SegmentRow[];
+    const rollups = this.#rollupSegments.all(spans.fromUs, spans.toUs) as unknown as RollupSegmentRow[];
     signals.forEach((all, signal) => {
       for (const series of all) {
         signalOf[series] = signal;
         bySeries[series] = 1;
-        this.#readBlocks(series, spans, buckets[signal]!);
+        this.#readRollups(series, rollups, buckets[signal]!);
+        this.#readBlocks(series, segments, spans, buckets[signal]!);
       }
     });
     const wanted: WantedSeries = { bySeries, isEverything: false, key: '' };
@@ -65,8 +96,17 @@ export class BucketReader {
     return buckets;
   }
 
-  #readBlocks(series: number, spans: Spans, buckets: SignalBuckets): void {
+  /** What has no samples any more. */
+  #readRollups(series: number, segments: readonly RollupSegmentRow[], buckets: SignalBuckets): void {
+    for (const { span_s, first_seq, has_samples } of segments) {
+      if (has_samples === 0) this.#addRollup(this.#rollupOf(span_s, first_seq, series), span_s, buckets);
+    }
+  }
+
+  #readBlocks(series: number, segments: readonly SegmentRow[], spans: Spans, buckets: SignalBuckets): void {
+    const isWholeSeconds = spansAreWhole(spans, SECOND);
     const headers = this.#headers.all(series, spans.fromUs, spans.toUs) as unknown as BlockHeader[];
+    let at = 0;
     for (const header of headers) {
       const isEnough = buckets.addSummary({
         count: header.count,
@@ -78,14 +118,35 @@ export class BucketReader {
         last: header.last_value,
       });
       if (isEnough) continue;
-      const { samples } = this.#block.get(header.id) as { samples: Uint8Array };
-      const columns = readable(`block ${header.id}`, this.#onDamage, () =>
-        decodeBlock(samples, header.count, this.#clockOf(header.leader)),
-      );
-      if (columns === null) continue;
-      const { timestampUs, rawValue } = columns;
-      for (let index = 0; index < header.count; index++) buckets.add(timestampUs[index]!, rawValue[index]!);
+      while (segments[at]!.last_block < header.id) at++;
+      const { first_seq } = segments[at]!;
+      const rollup = isWholeSeconds ? this.#rollupOf(SECOND, first_seq, series) : null;
+      if (!this.#addRollup(rollup, SECOND, buckets)) this.#addBlock(header, buckets);
     }
+  }
+
+  #rollupOf(spanS: SpanSeconds, firstSeq: number, series: number): StoredRollup | null {
+    const row = this.#rollup.get(spanS, firstSeq, series);
+    return row === undefined ? null : storedRollup(row as never);
+  }
+
+  /** False where there is none that can be read. */
+  #addRollup(stored: StoredRollup | null, spanS: SpanSeconds, buckets: SignalBuckets): boolean {
+    if (stored === null) return false;
+    const rollup = readable(stored.name, this.#onDamage, stored.decode);
+    if (rollup === null) return false;
+    buckets.addRollup(rollup, spanS * 1_000_000);
+    return true;
+  }
+
+  #addBlock(header: BlockHeader, buckets: SignalBuckets): void {
+    const { samples } = this.#block.get(header.id) as { samples: Uint8Array };
+    const columns = readable(`block ${header.id}`, this.#onDamage, () =>
+      decodeBlock(samples, header.count, this.#clockOf(header.leader)),
+    );
+    if (columns === null) return;
+    const { timestampUs, rawValue } = columns;
+    for (let index = 0; index < header.count; index++) buckets.add(timestampUs[index]!, rawValue[index]!);
   }
 
   #clockOf(leader: number | null): BlockClock | undefined {
@@ -93,4 +154,28 @@ export class BucketReader {
     const { count, samples } = this.#block.get(leader) as { count: number; samples: Uint8Array };
     return decodeClock(samples, count);
   }
+}
+
+/** Whether every span begins with a span of a rollup. */
+function spansAreWhole({ fromUs, toUs, points }: Spans, spanS: SpanSeconds): boolean {
+  const spanUs = spanS * 1_000_000;
+  return fromUs % spanUs === 0 && ((toUs - fromUs) / points) % spanUs === 0;
+}
+
+/** A span of a plot that is so long or longer begins with a whole second, or a whole minute. */
+const WHOLE_SECONDS_FROM_US = 10 * SECOND * 1_000_000;
+const WHOLE_MINUTES_FROM_US = 30 * MINUTE * 1_000_000;
+
+/**
+ * The spans of a plot: as many as were asked for where they are short; longer ones begin with whole seconds or
+ * minutes, so that they are a little longer, and fewer, than was asked for.
+ */
+export function plotSpans({ fromUs, toUs, points }: Spans): Spans {
+  const widthUs = (toUs - fromUs) / points;
+  if (widthUs < WHOLE_SECONDS_FROM_US) return { fromUs, toUs, points };
+  const unitUs = (widthUs < WHOLE_MINUTES_FROM_US ? SECOND : MINUTE) * 1_000_000;
+  const wholeFromUs = Math.floor(fromUs / unitUs) * unitUs;
+  const wholeWidthUs = Math.ceil(widthUs / unitUs) * unitUs;
+  const wholePoints = Math.ceil((toUs - wholeFromUs) / wholeWidthUs);
+  return { fromUs: wholeFromUs, toUs: wholeFromUs + wholePoints * wholeWidthUs, points: wholePoints };
 }

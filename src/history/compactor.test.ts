@@ -9,10 +9,14 @@ import { BLOCK_SAMPLES_MAX } from './block-codec.ts';
 import { openForReading, openForWriting } from './database.ts';
 import { HistoryReader } from './history-reader.ts';
 import { HistoryWriter } from './history-writer.ts';
+import { KEEP_EVERYTHING } from './retention.ts';
 
 const NOW_US = 1_764_000_000_000_000;
 const SEGMENT_SAMPLES = 100;
 const SERIES = [seriesRecord(0), seriesRecord(1, { componentId: 1 }), seriesRecord(2, { nodeId: 7 })];
+
+/** Samples that make a segment ready: a quarter more stay in chunks. */
+const READY = SEGMENT_SAMPLES + 30;
 
 interface Opened {
   readonly database: DatabaseSync;
@@ -24,7 +28,7 @@ interface Opened {
 
 function open(t: TestContext, path: string, maxSamples: number | null = null): Opened {
   const database = openForWriting(path);
-  const writer = new HistoryWriter(database, path, { maxAgeMs: null, maxSamples }, SEGMENT_SAMPLES);
+  const writer = new HistoryWriter(database, path, { ...KEEP_EVERYTHING, maxSamples }, SEGMENT_SAMPLES);
   if (writer.load().series.length === 0) writer.addSeries(SERIES);
   writer.commit(NOW_US);
   const reading = openForReading(path);
@@ -68,6 +72,10 @@ function prepare(writer: HistoryWriter): void {
     // A slice of the work.
   }
   assert.ok(writer.hasCompacted);
+}
+
+function samplesIn(database: DatabaseSync, table: string): number {
+  return Number(database.prepare(`SELECT sum(count) AS samples FROM ${table}`).get()!.samples);
 }
 
 function count(database: DatabaseSync, table: string): number {
@@ -114,7 +122,7 @@ test('chunks that suffice become a segment of one block for each series, and the
 
 test('a commit that fails leaves the chunks, and the next one makes the segment', (t) => {
   const { database, writer, stored } = open(t, join(temporaryDirectory(t), 'collector.db'));
-  append(writer, 1, SEGMENT_SAMPLES);
+  append(writer, 1, READY);
   const before = stored();
   prepare(writer);
   database.exec("CREATE TRIGGER full BEFORE INSERT ON segments BEGIN SELECT raise(ABORT, 'disk full'); END");
@@ -125,13 +133,16 @@ test('a commit that fails leaves the chunks, and the next one makes the segment'
   database.exec('DROP TRIGGER full');
   writer.commit(NOW_US);
   assert.deepEqual(stored(), before);
-  assert.deepEqual([count(database, 'segments'), count(database, 'chunks')], [1, 0]);
+  assert.deepEqual(
+    [count(database, 'segments'), samplesIn(database, 'chunks')],
+    [1, READY - SEGMENT_SAMPLES],
+  );
 });
 
 test('what a crash left of a segment is gone with the next start', (t) => {
   const path = join(temporaryDirectory(t), 'collector.db');
   const first = open(t, path);
-  append(first.writer, 1, SEGMENT_SAMPLES);
+  append(first.writer, 1, READY);
   const before = first.stored();
   first.database.exec(
     "INSERT INTO blocks SELECT 1, id, 1, 0, 0, 0, 0, 0, 0, NULL, x'00' FROM series WHERE id = 0",
@@ -175,11 +186,10 @@ test('retention drops segments, oldest first, and then chunks, also those that a
 test('a database of version 1 gets the new tables and keeps its samples', (t) => {
   const path = join(temporaryDirectory(t), 'collector.db');
   const first = open(t, path);
-  append(first.writer, 1, 3 * SEGMENT_SAMPLES);
+  append(first.writer, 1, 2 * SEGMENT_SAMPLES + READY);
   const before = first.stored();
-  first.database.exec(
-    'DROP TABLE blocks; DROP TABLE segments; DROP TABLE quarantine; PRAGMA user_version = 1',
-  );
+  const added = ['blocks', 'segments', 'quarantine', 'rollups', 'rollup_segments'];
+  first.database.exec(`${added.map((table) => `DROP TABLE ${table};`).join(' ')} PRAGMA user_version = 1`);
   first.close();
 
   const { database, writer, stored } = open(t, path);
@@ -189,7 +199,10 @@ test('a database of version 1 gets the new tables and keeps its samples', (t) =>
     prepare(writer);
     writer.commit(NOW_US);
   }
-  assert.deepEqual([count(database, 'segments'), count(database, 'chunks')], [3, 0]);
+  assert.deepEqual(
+    [count(database, 'segments'), samplesIn(database, 'chunks')],
+    [3, READY - SEGMENT_SAMPLES],
+  );
   assert.deepEqual(stored(), before);
 });
 
@@ -197,7 +210,7 @@ test('a chunk that is damaged is told of and kept aside, and the others become s
   const told: string[] = [];
   const path = join(temporaryDirectory(t), 'collector.db');
   const first = open(t, path);
-  append(first.writer, 1, SEGMENT_SAMPLES + 20);
+  append(first.writer, 1, READY + 20);
   const before = first.stored();
   first.database.exec("UPDATE chunks SET samples = x'0102030405' WHERE first_seq = 31");
   const rest = before.filter(
@@ -205,12 +218,8 @@ test('a chunk that is damaged is told of and kept aside, and the others become s
   );
   assert.deepEqual(first.stored(), rest);
 
-  const writer = new HistoryWriter(
-    first.database,
-    path,
-    { maxAgeMs: null, maxSamples: null },
-    SEGMENT_SAMPLES,
-    (message) => told.push(message),
+  const writer = new HistoryWriter(first.database, path, KEEP_EVERYTHING, SEGMENT_SAMPLES, (message) =>
+    told.push(message),
   );
   prepare(writer);
   writer.commit(NOW_US);
@@ -227,7 +236,7 @@ test('a chunk that is damaged is told of and kept aside, and the others become s
 test('a gap that lost samples left ends a segment when it is too wide', (t) => {
   const { database, writer, stored } = open(t, join(temporaryDirectory(t), 'collector.db'));
   append(writer, 1, 40);
-  append(writer, 2 * SEGMENT_SEQ_SPAN_MAX, SEGMENT_SAMPLES);
+  append(writer, 2 * SEGMENT_SEQ_SPAN_MAX, READY);
   const before = stored();
   for (let segment = 0; segment < 2; segment++) {
     prepare(writer);

@@ -1,8 +1,16 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SeriesRecord } from '../protocol/series-table.ts';
-import { SEGMENT_CHUNKS_MAX, SEGMENT_SEQ_SPAN_MAX, SERIES_MAX } from '../shared/limits.ts';
+import {
+  CHUNK_SAMPLES_RECENT,
+  ROLLUP_SAMPLES_PER_SPAN_MIN,
+  SEGMENT_CHUNKS_MAX,
+  SEGMENT_SEQ_SPAN_MAX,
+  SERIES_MAX,
+} from '../shared/limits.ts';
 import { type BlockColumns, encodeBlock, estimateClockBytes } from './block-codec.ts';
 import { decodeChunk, type SampleColumns } from './chunk-codec.ts';
+import type { Rollup } from './rollup-builder.ts';
+import { RollupRows, rollUp, SECOND } from './rollup-rows.ts';
 import { type OnDamage, readable } from './sample-runs.ts';
 
 /** How long one slice of work may take: a commit that falls due waits no longer. */
@@ -67,6 +75,8 @@ interface Gathered extends Span {
 export class Compactor {
   readonly #database: DatabaseSync;
   readonly #segmentSamples: number;
+  /** Samples that stay in chunks, where SQL can read them. */
+  readonly #samplesRecent: number;
   readonly #nodeOf = new Uint32Array(SERIES_MAX);
   readonly #readChunks: StatementSync;
   readonly #insertBlock: StatementSync;
@@ -75,6 +85,7 @@ export class Compactor {
   readonly #copyToQuarantine: StatementSync;
   readonly #deleteChunk: StatementSync;
   readonly #onDamage: OnDamage;
+  readonly #rollupRows: RollupRows;
 
   /** The work on a segment; it yields after each slice. */
   #work: Generator<void, void> | null = null;
@@ -83,6 +94,8 @@ export class Compactor {
   /** A chunk that the work has met and that can't be read. */
   #damaged: { readonly firstSeq: number; readonly samples: number } | null = null;
   readonly #blocks: Block[] = [];
+  /** Of signals that come often; they go along with the segment's row. */
+  readonly #rollups: { readonly series: number; readonly rollup: Rollup }[] = [];
   #blocksWritten = 0;
   /** Blocks that the open transaction has written. */
   #blocksInTransaction = 0;
@@ -93,11 +106,13 @@ export class Compactor {
   constructor(database: DatabaseSync, segmentSamples: number, onDamage: OnDamage) {
     this.#database = database;
     this.#onDamage = onDamage;
+    this.#rollupRows = new RollupRows(database);
     this.#copyToQuarantine = database.prepare(
       'INSERT INTO quarantine SELECT * FROM chunks WHERE first_seq = ?',
     );
     this.#deleteChunk = database.prepare('DELETE FROM chunks WHERE first_seq = ?');
     this.#segmentSamples = segmentSamples;
+    this.#samplesRecent = Math.min(CHUNK_SAMPLES_RECENT, Math.floor(segmentSamples / 4));
     this.#readChunks = database.prepare(
       'SELECT first_seq, count, base_timestamp_us, samples FROM chunks WHERE first_seq > ? ORDER BY first_seq LIMIT ?',
     );
@@ -131,7 +146,8 @@ export class Compactor {
   step(chunkSamples: number, chunkCount: number): boolean {
     if (this.#span !== null || this.#damaged !== null) return false;
     if (this.#work === null) {
-      if (chunkSamples < this.#segmentSamples && chunkCount < SEGMENT_CHUNKS_MAX) return false;
+      const isEnough = chunkSamples >= this.#segmentSamples + this.#samplesRecent;
+      if (!isEnough && chunkCount < SEGMENT_CHUNKS_MAX) return false;
       this.#work = this.#makeSegment();
     }
     return !this.#work.next().done;
@@ -237,6 +253,18 @@ export class Compactor {
     }
     const bytes = encodeBlock(columns, leader === null ? undefined : this.#blocks[leader]!.columns);
     this.#blocks.push({ series, columns, leader, bytes });
+    this.#rollUp(series, columns);
+  }
+
+  /**
+   * What a second's samples come to, where they are many: a plot of a long time reads a tenth of them or less.
+   * Of slow signals the block itself is as quickly read.
+   */
+  #rollUp(series: number, { timestampUs, rawValue }: BlockColumns): void {
+    const [minUs, maxUs] = range(timestampUs);
+    const spans = (maxUs - minUs) / (SECOND * 1_000_000);
+    if (timestampUs.length < Math.max(2, spans) * ROLLUP_SAMPLES_PER_SPAN_MIN) return;
+    this.#rollups.push({ series, rollup: rollUp(SECOND, timestampUs, rawValue) });
   }
 
   /** Blocks of the same node and about as many samples that follow nobody themselves. */
@@ -271,6 +299,14 @@ export class Compactor {
     const lastBlock = this.#nextBlockId + this.#blocks.length - 1;
     this.#insertSegment.run(firstSeq, lastSeq, count, minUs, maxUs, this.#nextBlockId, lastBlock);
     this.#deleteChunks.run(lastSeq);
+    const rollupSegment = {
+      first_seq: firstSeq,
+      last_seq: lastSeq,
+      min_timestamp_us: minUs,
+      max_timestamp_us: maxUs,
+    };
+    this.#rollupRows.insertSegment({ span_s: SECOND, ...rollupSegment, bytes: 0 });
+    for (const { series, rollup } of this.#rollups) this.#rollupRows.insert(SECOND, firstSeq, series, rollup);
     this.#isSegmentInTransaction = true;
     return { samples: count, chunks: chunkCount, samplesDamaged: 0 };
   }
@@ -334,6 +370,7 @@ export class Compactor {
     this.#span = null;
     this.#damaged = null;
     this.#blocks.length = 0;
+    this.#rollups.length = 0;
     this.#blocksWritten = 0;
     this.#blocksInTransaction = 0;
     this.#isSegmentInTransaction = false;

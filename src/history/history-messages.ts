@@ -1,5 +1,6 @@
 import type { SeriesRecord } from '../protocol/series-table.ts';
 import type { HistoryPage, HistoryQuery, HistorySize, SeriesQuery } from './history-query.ts';
+import type { Retention } from './retention.ts';
 
 /** What both history threads are started with. */
 export interface HistoryThreadData {
@@ -10,8 +11,7 @@ export interface HistoryThreadData {
 
 export interface WriterThreadData extends HistoryThreadData {
   readonly flushIntervalMs: number;
-  readonly maxAgeMs: number | null;
-  readonly maxSamples: number | null;
+  readonly retention: Retention;
 }
 
 export interface StoredError {

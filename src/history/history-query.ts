@@ -44,7 +44,7 @@ export interface SeriesQuery {
   readonly fromUs: number;
   /** Exclusive. */
   readonly toUs: number;
-  /** Equal spans of time that the answer has. */
+  /** Equal spans of time that the answer has, or a few less where they are long (plotSpans). */
   readonly points: number;
 }
 

@@ -11,6 +11,7 @@ import { openForReading, openForWriting } from './database.ts';
 import type { HistoryFilter, HistoryPage, HistoryQuery } from './history-query.ts';
 import { HistoryReader } from './history-reader.ts';
 import { HistoryWriter } from './history-writer.ts';
+import { KEEP_EVERYTHING } from './retention.ts';
 import { CSV_HEADER } from './sample-writer.ts';
 
 const NOW_US = 1_764_000_000_000_000;
@@ -41,7 +42,7 @@ function openHistory(t: TestContext, maxSamples: number | null = null, segmentSa
   const path = join(temporaryDirectory(t), 'collector.db');
   const forWriting: DatabaseSync = openForWriting(path);
   forWriting.exec('PRAGMA synchronous = OFF');
-  const writer = new HistoryWriter(forWriting, path, { maxAgeMs: null, maxSamples }, segmentSamples);
+  const writer = new HistoryWriter(forWriting, path, { ...KEEP_EVERYTHING, maxSamples }, segmentSamples);
   writer.addSeries(SERIES);
   writer.commit(NOW_US);
   const forReading = openForReading(path);

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SeriesRecord } from '../protocol/series-table.ts';
-import { BucketReader } from './bucket-reader.ts';
+import { BucketReader, plotSpans } from './bucket-reader.ts';
 import type { HistoryFilter, HistoryPage, HistoryQuery, SeriesQuery } from './history-query.ts';
 import { type OnDamage, type Run, type RunSamples, SampleRuns, type WantedSeries } from './sample-runs.ts';
 import { SampleTail, tailRun } from './sample-tail.ts';
@@ -51,8 +51,9 @@ export class HistoryReader {
         ),
       );
       const indexes = signals.map((all) => all.map(({ index }) => index));
-      const buckets = this.#buckets.read(indexes, query, tail, this.#series.length);
-      return encoder.encode(seriesText(query, signals, buckets));
+      const spans = plotSpans(query);
+      const buckets = this.#buckets.read(indexes, spans, tail, this.#series.length);
+      return encoder.encode(seriesText(spans, signals, buckets));
     });
   }
 

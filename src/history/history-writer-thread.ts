@@ -11,7 +11,7 @@ import { HistoryWriter } from './history-writer.ts';
 /** The thread that writes the database: the only one that ever does. */
 
 const port = parentPort!;
-const { path, batches, maxAgeMs, maxSamples, flushIntervalMs } = workerData as WriterThreadData;
+const { path, batches, retention, flushIntervalMs } = workerData as WriterThreadData;
 
 /** For so long after a message compaction leaves the thread to what may follow. */
 const QUIET_MS = 10;
@@ -25,7 +25,7 @@ function post(message: FromWriter): void {
 
 function serve(database: DatabaseSync, lock: DatabaseSync): void {
   const onDamage = (message: string) => post({ kind: 'damaged', message });
-  const writer = new HistoryWriter(database, path, { maxAgeMs, maxSamples }, SEGMENT_SAMPLES, onDamage);
+  const writer = new HistoryWriter(database, path, retention, SEGMENT_SAMPLES, onDamage);
   post({ kind: 'opened', ...writer.load(), size: writer.size() });
 
   /** Batches whose samples aren't durable yet: until then the reader takes them from there. */

@@ -8,11 +8,13 @@ import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { SERIES_MAX } from '../shared/limits.ts';
 import { decodeChunk } from './chunk-codec.ts';
 import { openForWriting } from './database.ts';
-import { CHUNKS_DROPPED_PER_COMMIT_MAX, HistoryWriter, type Retention } from './history-writer.ts';
+import { CHUNKS_DROPPED_PER_COMMIT_MAX } from './expiry.ts';
+import { HistoryWriter } from './history-writer.ts';
+import { KEEP_EVERYTHING, type Retention } from './retention.ts';
 
 const NOW_US = 1_764_000_000_000_000;
 const SECOND_US = 1_000_000;
-const UNLIMITED: Retention = { maxAgeMs: null, maxSamples: null };
+const UNLIMITED: Retention = KEEP_EVERYTHING;
 
 interface Opened {
   readonly path: string;
@@ -191,7 +193,7 @@ describe('a failure', () => {
   });
 
   test('to commit leaves what was there, what retention would have dropped included', (t) => {
-    const { path, writer } = openWriter(t, { maxAgeMs: null, maxSamples: 4 });
+    const { path, writer } = openWriter(t, { ...KEEP_EVERYTHING, maxSamples: 4 });
     writer.addSeries([seriesRecord(0)]);
     writer.append(batchOf(samples(4), 1));
     writer.commit(NOW_US);
@@ -241,7 +243,7 @@ describe('retention by number', () => {
     const anyBatches = fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 6 });
     fc.assert(
       fc.property(fc.constantFrom(...MAX_SAMPLES), anyBatches, (maxSamples, batches) => {
-        const { path, database, writer } = openWriter(t, { maxAgeMs: null, maxSamples });
+        const { path, database, writer } = openWriter(t, { ...KEEP_EVERYTHING, maxSamples });
         database.exec('PRAGMA synchronous = OFF');
         writer.addSeries([seriesRecord(0)]);
         let nextSeq = 1;
@@ -272,7 +274,7 @@ describe('retention by number', () => {
     for (let chunk = 0; chunk < chunks; chunk++) opened.writer.append(batchOf(samples(2), 1 + 2 * chunk));
     opened.writer.commit(NOW_US);
 
-    opened = reopened(t, opened, { maxAgeMs: null, maxSamples: 1 });
+    opened = reopened(t, opened, { ...KEEP_EVERYTHING, maxSamples: 1 });
     const sizes = [1, 2, 3].map((commit) => {
       opened.writer.append(batchOf(samples(1), 2 * chunks + commit));
       opened.writer.commit(NOW_US);
@@ -284,7 +286,7 @@ describe('retention by number', () => {
   });
 
   test('goes on with the numbers when everything was dropped', (t) => {
-    let opened = openWriter(t, { maxAgeMs: null, maxSamples: 1 });
+    let opened = openWriter(t, { ...KEEP_EVERYTHING, maxSamples: 1 });
     opened.writer.addSeries([seriesRecord(0)]);
     opened.writer.append(batchOf(samples(50), 1));
     opened.writer.commit(NOW_US);
@@ -301,7 +303,7 @@ describe('retention by age', () => {
 
   /** Commits one sample after the other, a chunk each, and gives the timestamps that are left. */
   function keptOf(t: TestContext, timestampsUs: readonly number[], wallClockUs: number): number[] {
-    const { path, writer } = openWriter(t, { maxAgeMs: MAX_AGE_MS, maxSamples: null });
+    const { path, writer } = openWriter(t, { ...KEEP_EVERYTHING, maxAgeMs: MAX_AGE_MS });
     writer.addSeries([seriesRecord(0)]);
     timestampsUs.forEach((timestampUs, index) => {
       writer.append(batchOf(samplesAt([timestampUs]), index + 1));
@@ -338,7 +340,7 @@ describe('retention by age', () => {
   }
 
   test('keeps a chunk for as long as any of its samples is young enough', (t) => {
-    const { path, writer } = openWriter(t, { maxAgeMs: MAX_AGE_MS, maxSamples: null });
+    const { path, writer } = openWriter(t, { ...KEEP_EVERYTHING, maxAgeMs: MAX_AGE_MS });
     writer.addSeries([seriesRecord(0)]);
     writer.append(batchOf(samplesAt(ago(3000, 40)), 1));
     writer.append(batchOf(samplesAt(ago(0)), 3));

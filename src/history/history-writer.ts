@@ -5,8 +5,10 @@ import type { SeriesRecord } from '../protocol/series-table.ts';
 import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SERIES_MAX } from '../shared/limits.ts';
 import { encodeChunk } from './chunk-codec.ts';
 import { Compactor } from './compactor.ts';
+import { Expiry } from './expiry.ts';
 import type { StoredState } from './history-messages.ts';
 import type { HistorySize } from './history-query.ts';
+import type { Retention } from './retention.ts';
 import type { OnDamage } from './sample-runs.ts';
 import { rowOfSeries, type SeriesRow, seriesOfRow } from './series-rows.ts';
 
@@ -16,44 +18,10 @@ import { rowOfSeries, type SeriesRow, seriesOfRow } from './series-rows.ts';
  */
 const RUNS_KEPT_MIN = 16;
 
-/** Segments that one commit drops at most; it takes many commits to make one. */
-const SEGMENTS_DROPPED_PER_COMMIT_MAX = 4;
-
-/**
- * Chunks that one commit drops at most, beyond as many as it adds: a slice of work that doesn't delay the
- * commit, and yet the history always shrinks towards its limits.
- */
-export const CHUNKS_DROPPED_PER_COMMIT_MAX = 256;
-
-export interface Retention {
-  /** Null for no limit. */
-  readonly maxAgeMs: number | null;
-  /** Null for no limit. */
-  readonly maxSamples: number | null;
-}
-
 interface TotalsRow {
   next_seq: number;
   samples: number;
   newest_timestamp_us: number | null;
-}
-
-interface ChunkRow {
-  first_seq: number;
-  count: number;
-  max_timestamp_us: number;
-}
-
-/** What retention has dropped. */
-interface Dropped {
-  samples: number;
-  samplesOfChunks: number;
-  chunks: number;
-}
-
-interface SegmentRow extends ChunkRow {
-  first_block: number;
-  last_block: number;
 }
 
 /**
@@ -63,17 +31,12 @@ interface SegmentRow extends ChunkRow {
 export class HistoryWriter {
   readonly #database: DatabaseSync;
   readonly #path: string;
-  readonly #retention: Retention;
   readonly #chunkSamplesMax: number;
   readonly #insertChunk: StatementSync;
   readonly #insertSeries: StatementSync;
   readonly #upsertState: StatementSync;
   readonly #compactor: Compactor;
-  readonly #oldestSegments: StatementSync;
-  readonly #deleteBlocks: StatementSync;
-  readonly #deleteSegment: StatementSync;
-  readonly #oldestChunks: StatementSync;
-  readonly #deleteChunksUpTo: StatementSync;
+  readonly #expiry: Expiry;
   readonly #updateTotals: StatementSync;
   readonly #oldestTimestamp: StatementSync;
 
@@ -108,22 +71,13 @@ export class HistoryWriter {
   ) {
     this.#database = database;
     this.#path = path;
-    this.#retention = retention;
     const runSamplesMax = Math.max(1, Math.floor((retention.maxSamples ?? Number.MAX_VALUE) / RUNS_KEPT_MIN));
     this.#chunkSamplesMax = Math.min(SAMPLE_BATCH_SAMPLES_MAX, runSamplesMax);
     this.#compactor = new Compactor(database, Math.min(segmentSamplesMax, runSamplesMax), onDamage);
     this.#insertChunk = database.prepare('INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)');
     this.#insertSeries = database.prepare('INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
     this.#upsertState = database.prepare('INSERT OR REPLACE INTO series_state VALUES (?, ?, ?, ?)');
-    this.#oldestSegments = database.prepare(
-      'SELECT first_seq, count, max_timestamp_us, first_block, last_block FROM segments ORDER BY first_seq LIMIT ?',
-    );
-    this.#deleteBlocks = database.prepare('DELETE FROM blocks WHERE id BETWEEN ? AND ?');
-    this.#deleteSegment = database.prepare('DELETE FROM segments WHERE first_seq = ?');
-    this.#oldestChunks = database.prepare(
-      'SELECT first_seq, count, max_timestamp_us FROM chunks ORDER BY first_seq LIMIT ?',
-    );
-    this.#deleteChunksUpTo = database.prepare('DELETE FROM chunks WHERE first_seq <= ?');
+    this.#expiry = new Expiry(database, retention, onDamage);
     this.#updateTotals = database.prepare(
       'UPDATE totals SET next_seq = ?, samples = ?, newest_timestamp_us = ?',
     );
@@ -238,7 +192,12 @@ export class HistoryWriter {
       );
     }
     const moved = this.#compactor.write();
-    const dropped = this.#dropOldest(this.#samplesKept + samples, wallClockUs);
+    const dropped = this.#expiry.drop({
+      samples: this.#samplesKept + samples - moved.samplesDamaged,
+      chunksPending: this.#chunksPending,
+      newestUs: this.#newestUs,
+      wallClockUs,
+    });
     const kept = this.#samplesKept + samples - moved.samplesDamaged - dropped.samples;
     this.#updateTotals.run(this.#nextSeq, kept, Number.isFinite(this.#newestUs) ? this.#newestUs : null);
     this.#database.exec('COMMIT');
@@ -250,6 +209,7 @@ export class HistoryWriter {
     this.#compactor.committed();
     // What the compactor has read may be gone.
     if (dropped.chunks > 0) this.#compactor.restart();
+    this.#expiry.vacuum();
     return samples;
   }
 
@@ -267,41 +227,6 @@ export class HistoryWriter {
     this.#touched.length = 0;
     this.#samplesPending = 0;
     this.#chunksPending = 0;
-  }
-
-  /** Drops whole segments, and then chunks, oldest first, until the limits hold or the slice is used up. */
-  #dropOldest(samplesKept: number, wallClockUs: number): Dropped {
-    const { maxAgeMs, maxSamples } = this.#retention;
-    const dropped: Dropped = { samples: 0, samplesOfChunks: 0, chunks: 0 };
-    if (maxAgeMs === null && (maxSamples === null || samplesKept <= maxSamples)) return dropped;
-    // Age counts back from now or from the newest sample, whichever is earlier: neither a clock that is
-    // wrong by years nor an old log that is replayed may empty the history.
-    const cutoffUs =
-      maxAgeMs === null ? Number.NEGATIVE_INFINITY : Math.min(wallClockUs, this.#newestUs) - maxAgeMs * 1000;
-    const excess = maxSamples === null ? 0 : samplesKept - maxSamples;
-    const isDue = (run: ChunkRow) => dropped.samples < excess || run.max_timestamp_us < cutoffUs;
-
-    const segments = this.#oldestSegments.all(SEGMENTS_DROPPED_PER_COMMIT_MAX) as unknown as SegmentRow[];
-    for (const segment of segments) {
-      if (!isDue(segment)) return dropped;
-      this.#deleteBlocks.run(segment.first_block, segment.last_block);
-      this.#deleteSegment.run(segment.first_seq);
-      dropped.samples += segment.count;
-    }
-    // While there may be segments left, no chunk is the oldest.
-    if (segments.length === SEGMENTS_DROPPED_PER_COMMIT_MAX) return dropped;
-
-    let lastDropped: number | null = null;
-    for (const row of this.#oldestChunks.iterate(CHUNKS_DROPPED_PER_COMMIT_MAX + this.#chunksPending)) {
-      const chunk = row as unknown as ChunkRow;
-      if (!isDue(chunk)) break;
-      lastDropped = chunk.first_seq;
-      dropped.samples += chunk.count;
-      dropped.samplesOfChunks += chunk.count;
-      dropped.chunks++;
-    }
-    if (lastDropped !== null) this.#deleteChunksUpTo.run(lastDropped);
-    return dropped;
   }
 
   size(): HistorySize {

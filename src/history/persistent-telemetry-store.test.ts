@@ -23,6 +23,7 @@ import {
   PersistentTelemetryStore,
   type StoredHistory,
 } from './persistent-telemetry-store.ts';
+import { KEEP_EVERYTHING } from './retention.ts';
 
 const NOW_US = 1_764_000_000_000_000;
 const log = pino({ enabled: false });
@@ -42,7 +43,7 @@ async function openStore(t: TestContext, options: Partial<HistoryOptions> = {}):
   const path = options.path ?? join(temporaryDirectory(t), 'collector.db');
   const table = new SeriesTable(registry);
   const store = new PersistentTelemetryStore(
-    { path, flushIntervalMs: NEVER_MS, maxAgeMs: null, maxSamples: null, log, ...options },
+    { path, flushIntervalMs: NEVER_MS, ...KEEP_EVERYTHING, log, ...options },
     table,
   );
   const stored = await store.open();
@@ -346,7 +347,7 @@ describe('a close', () => {
       const { SeriesTable } = await import(${moduleOf('../protocol/series-table.ts')});
       const { RPM, append, registry } = await import(${moduleOf('../../test/support/samples.ts')});
       const table = new SeriesTable(registry);
-      const options = { path: ${JSON.stringify(path)}, flushIntervalMs: 10, maxAgeMs: null, maxSamples: null };
+      const options = { path: ${JSON.stringify(path)}, flushIntervalMs: 10, ...${JSON.stringify(KEEP_EVERYTHING)} };
       const store = new PersistentTelemetryStore({ ...options, log: console }, table);
       await store.open();
       table.add(RPM);

@@ -23,16 +23,13 @@ import type {
   WriterThreadData,
 } from './history-messages.ts';
 import type { HistoryPage, HistoryQuery, HistorySize, SeriesQuery } from './history-query.ts';
+import type { Retention } from './retention.ts';
 
-export interface HistoryOptions {
+export interface HistoryOptions extends Retention {
   /** The database file. */
   readonly path: string;
   /** How often samples are made durable: what a power cut costs at most. */
   readonly flushIntervalMs: number;
-  /** Null keeps samples of any age. */
-  readonly maxAgeMs: number | null;
-  /** Null keeps any number of samples. */
-  readonly maxSamples: number | null;
   readonly log: Logger;
 }
 
@@ -130,9 +127,11 @@ export class PersistentTelemetryStore {
    * HISTORY_UNAVAILABLE.
    */
   open(): Promise<StoredHistory> {
-    const { path, flushIntervalMs, maxAgeMs, maxSamples } = this.#options;
+    const { path, flushIntervalMs, maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs } =
+      this.#options;
     const batches = this.#batches.map(({ buffer }) => buffer);
-    const workerData: WriterThreadData = { path, batches, flushIntervalMs, maxAgeMs, maxSamples };
+    const retention = { maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs };
+    const workerData: WriterThreadData = { path, batches, flushIntervalMs, retention };
     const writer = new Worker(siblingModule(import.meta.url, 'history-writer-thread'), {
       workerData,
       name: 'history writer',

@@ -7,6 +7,7 @@ import { SampleBatch } from '../protocol/sample-batch.ts';
 import { openForReading, openForWriting } from './database.ts';
 import { HistoryReader } from './history-reader.ts';
 import { HistoryWriter } from './history-writer.ts';
+import { KEEP_EVERYTHING } from './retention.ts';
 import { SampleTail } from './sample-tail.ts';
 
 const NOW_US = 1_764_000_000_000_000;
@@ -27,7 +28,7 @@ test('a query sees what is published, once, whether it is stored yet or not', (t
     reading.close();
     database.close();
   });
-  const writer = new HistoryWriter(database, path, { maxAgeMs: null, maxSamples: null });
+  const writer = new HistoryWriter(database, path, KEEP_EVERYTHING);
   const first = batchOf(samples(5), 1);
   const second = batchOf(samples(3), 6);
   const reader = new HistoryReader(reading, new SampleTail([second.buffer, first.buffer]));

@@ -11,6 +11,9 @@ export const SCHEMA_VERSION = 2;
  * blocks        one series' samples of a segment (block-codec.ts), with what they come to: raw values' least,
  *               greatest, sum and last. A segment's blocks have the ids from first_block to last_block;
  *               `leader` is the block of the segment whose clock this one's is told by
+ * rollups       what one series' samples come to in spans of so many seconds (rollup-codec.ts), for the run of
+ *               the history that begins with first_seq: of
+ * rollup_segments  all of them are of one, a segment or what was several
  * quarantine    what couldn't be read, as it was: kept, and passed over
  * totals        one row: what would otherwise be counted anew at each start
  *
@@ -83,6 +86,25 @@ const VERSION_2 = `
     max_timestamp_us INTEGER NOT NULL,
     samples BLOB NOT NULL
   ) STRICT;
+  CREATE INDEX segments_by_age ON segments (max_timestamp_us);
+  CREATE TABLE rollup_segments (
+    span_s INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    min_timestamp_us INTEGER NOT NULL,
+    max_timestamp_us INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (span_s, first_seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE rollups (
+    id INTEGER PRIMARY KEY,
+    span_s INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    series INTEGER NOT NULL REFERENCES series,
+    count INTEGER NOT NULL,
+    spans BLOB NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX rollups_of_segment ON rollups (span_s, first_seq, series);
 `;
 
 /** What takes a database from one version to the next, by the version it starts from. */

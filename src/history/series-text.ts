@@ -1,14 +1,13 @@
 import { type PhysicalConversion, physicalConversion } from '../protocol/physical-value.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
-import type { SeriesQuery } from './history-query.ts';
-import type { SignalBuckets } from './signal-buckets.ts';
+import type { SignalBuckets, Spans } from './signal-buckets.ts';
 
 /**
  * Writes the answer to a series query: columns, one number for each span of time, null where it has no
  * sample. A signal is told in the unit of its latest series; one that was never heard has none.
  */
 export function seriesText(
-  { fromUs, toUs, points }: SeriesQuery,
+  { fromUs, toUs, points }: Spans,
   signals: readonly (readonly SeriesRecord[])[],
   buckets: readonly SignalBuckets[],
 ): string {

@@ -1,3 +1,5 @@
+import type { Rollup } from './rollup-builder.ts';
+
 /** Equal spans of time: `points` of them, from `fromUs` to before `toUs`. */
 export interface Spans {
   readonly fromUs: number;
@@ -73,6 +75,25 @@ export class SignalBuckets {
       this.last[place] = run.last;
     }
     return true;
+  }
+
+  /** Adds what the samples of shorter spans come to, each to the span that it begins in. */
+  addRollup({ span, count, min, max, sum, last }: Rollup, spanUs: number): void {
+    for (let index = 0; index < span.length; index++) {
+      const startUs = span[index]! * spanUs;
+      // A plot that begins amid a span has it at its beginning.
+      if (startUs + spanUs <= this.#spans.fromUs || startUs >= this.#spans.toUs) continue;
+      const place = this.#placeOf(Math.max(startUs, this.#spans.fromUs));
+      this.count[place]! += count[index]!;
+      this.sum[place]! += sum[index]!;
+      this.min[place] = Math.min(this.min[place]!, min[index]!);
+      this.max[place] = Math.max(this.max[place]!, max[index]!);
+      // When in the span its last value came isn't known: it passes for later than what was added before.
+      if (startUs + spanUs > this.#lastUs[place]!) {
+        this.#lastUs[place] = Math.max(this.#lastUs[place]!, startUs);
+        this.last[place] = last[index]!;
+      }
+    }
   }
 
   /**

@@ -73,8 +73,23 @@ export const SAMPLE_BATCHES_PER_COMMIT_MAX = 24;
 /** With fewer free sample batches than this, sources that can wait (log replays) are made to. */
 export const SAMPLE_BATCHES_FREE_LOW = 16;
 
-/** Samples that make a segment of compressed blocks: about 13 minutes of the kart. */
-export const SEGMENT_SAMPLES = 524_288;
+/** Samples that make a segment of compressed blocks: about 6 minutes of the kart. */
+export const SEGMENT_SAMPLES = 262_144;
+
+/** Samples that stay in chunks when a segment is made, for those who read with SQL: 100 s of the kart. */
+export const CHUNK_SAMPLES_RECENT = 65_536;
+
+/** Samples per second of a signal from which on the compactor makes rollups of it. */
+export const ROLLUP_SAMPLES_PER_SPAN_MIN = 10;
+
+/**
+ * What the database stays below history.max_bytes by: room for the write-ahead log, and for what one commit
+ * adds (SAMPLE_BATCHES_PER_COMMIT_MAX batches of chunks, a segment's blocks and rollups).
+ */
+export const HISTORY_BYTES_HEADROOM = 16 * 1024 * 1024;
+
+/** The least that history.max_bytes can be. */
+export const HISTORY_BYTES_MIN = 64 * 1024 * 1024;
 
 /** Sequence numbers that a segment spans at most, those of lost samples included. */
 export const SEGMENT_SEQ_SPAN_MAX = 2 ** 20;

@@ -16,6 +16,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { PersistentTelemetryStore } from '../../src/history/persistent-telemetry-store.ts';
+import { KEEP_EVERYTHING } from '../../src/history/retention.ts';
 import { SeriesTable } from '../../src/protocol/series-table.ts';
 import {
   checkedPage,
@@ -44,7 +45,7 @@ export async function openNumbered(
   maxSamples: number | null,
 ): Promise<PersistentTelemetryStore> {
   const table = new SeriesTable(registry);
-  const options = { path, flushIntervalMs: WRITER_FLUSH_INTERVAL_MS, maxAgeMs: null, maxSamples };
+  const options = { path, flushIntervalMs: WRITER_FLUSH_INTERVAL_MS, ...KEEP_EVERYTHING, maxSamples };
   const store = new PersistentTelemetryStore({ ...options, log: pino({ enabled: false }) }, table);
   const { series } = await store.open();
   for (const known of series) table.restore(known);
