@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SampleBatch } from '../protocol/sample-batch.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
-import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SERIES_MAX } from '../shared/limits.ts';
+import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SEQ_RESERVED, SERIES_MAX } from '../shared/limits.ts';
 import { encodeChunk } from './chunk-codec.ts';
 import { Compactor } from './compactor.ts';
 import type { StoredState } from './history-messages.ts';
@@ -36,6 +36,7 @@ interface TotalsRow {
   next_seq: number;
   samples: number;
   newest_timestamp_us: number | null;
+  reserved_seq: number;
 }
 
 interface ChunkRow {
@@ -75,6 +76,7 @@ export class HistoryWriter {
   readonly #oldestChunks: StatementSync;
   readonly #deleteChunksUpTo: StatementSync;
   readonly #updateTotals: StatementSync;
+  readonly #updateReserved: StatementSync;
   readonly #oldestTimestamp: StatementSync;
 
   // The latest sample by series, and which of them the open transaction has touched.
@@ -93,6 +95,7 @@ export class HistoryWriter {
   #chunkSamples: number;
   #chunkCount: number;
   #nextSeq: number;
+  #reservedSeq: number;
   #newestUs: number;
 
   /**
@@ -125,8 +128,9 @@ export class HistoryWriter {
     );
     this.#deleteChunksUpTo = database.prepare('DELETE FROM chunks WHERE first_seq <= ?');
     this.#updateTotals = database.prepare(
-      'UPDATE totals SET next_seq = ?, samples = ?, newest_timestamp_us = ?',
+      'UPDATE totals SET next_seq = ?, reserved_seq = ?, samples = ?, newest_timestamp_us = ?',
     );
+    this.#updateReserved = database.prepare('UPDATE totals SET reserved_seq = ?');
     this.#oldestTimestamp = database.prepare(
       `SELECT min_timestamp_us AS oldest_us FROM (
         SELECT first_seq, min_timestamp_us FROM (SELECT * FROM segments ORDER BY first_seq LIMIT 1)
@@ -139,7 +143,9 @@ export class HistoryWriter {
     this.#chunkCount = inChunks.chunks;
     this.#chunkSamples = inChunks.samples;
     const totals = database.prepare('SELECT * FROM totals').get() as unknown as TotalsRow;
-    this.#nextSeq = totals.next_seq;
+    // After a crash: numbers up to there may have been seen.
+    this.#nextSeq = Math.max(totals.next_seq, totals.reserved_seq);
+    this.#reservedSeq = totals.reserved_seq;
     this.#samplesKept = totals.samples;
     this.#newestUs = totals.newest_timestamp_us ?? Number.NEGATIVE_INFINITY;
   }
@@ -161,6 +167,26 @@ export class HistoryWriter {
       this.#count[state.series] = state.count;
     }
     return { series, states, nextSeq: this.#nextSeq };
+  }
+
+  /** Up to there, exclusively, no number is given again after a crash: these may be seen before they are stored. */
+  get reservedSeq(): number {
+    return this.#reservedSeq;
+  }
+
+  /** Reserves numbers, durably, for what is to come before the first commit, which renews that as each does. */
+  reserve(): void {
+    this.#setReserved(this.#nextSeq + SEQ_RESERVED);
+  }
+
+  /** A proper end, after the last commit: the next start goes on with `nextSeq`. */
+  release(nextSeq: number): void {
+    this.#setReserved(nextSeq);
+  }
+
+  #setReserved(reservedSeq: number): void {
+    this.#updateReserved.run(reservedSeq);
+    this.#reservedSeq = reservedSeq;
   }
 
   addSeries(series: readonly SeriesRecord[]): void {
@@ -240,8 +266,11 @@ export class HistoryWriter {
     const moved = this.#compactor.write();
     const dropped = this.#dropOldest(this.#samplesKept + samples, wallClockUs);
     const kept = this.#samplesKept + samples - moved.samplesDamaged - dropped.samples;
-    this.#updateTotals.run(this.#nextSeq, kept, Number.isFinite(this.#newestUs) ? this.#newestUs : null);
+    const reservedSeq = this.#nextSeq + SEQ_RESERVED;
+    const newestUs = Number.isFinite(this.#newestUs) ? this.#newestUs : null;
+    this.#updateTotals.run(this.#nextSeq, reservedSeq, kept, newestUs);
     this.#database.exec('COMMIT');
+    this.#reservedSeq = reservedSeq;
     this.#chunkSamples += samples - moved.samples - dropped.samplesOfChunks;
     this.#chunkCount += this.#chunksPending - moved.chunks - dropped.chunks;
     this.#samplesKept = kept;

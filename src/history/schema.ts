@@ -12,7 +12,8 @@ export const SCHEMA_VERSION = 2;
  *               greatest, sum and last. A segment's blocks have the ids from first_block to last_block;
  *               `leader` is the block of the segment whose clock this one's is told by
  * quarantine    what couldn't be read, as it was: kept, and passed over
- * totals        one row: what would otherwise be counted anew at each start
+ * totals        one row: what would otherwise be counted anew at each start; numbers from next_seq up to
+ *               reserved_seq may have been seen although they aren't stored
  *
  * Timestamps are integer microseconds since the epoch. Segments hold lower sequence numbers than chunks.
  */
@@ -83,6 +84,7 @@ const VERSION_2 = `
     max_timestamp_us INTEGER NOT NULL,
     samples BLOB NOT NULL
   ) STRICT;
+  ALTER TABLE totals ADD COLUMN reserved_seq INTEGER NOT NULL DEFAULT 0;
 `;
 
 /** What takes a database from one version to the next, by the version it starts from. */
