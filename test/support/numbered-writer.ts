@@ -9,12 +9,14 @@
  *     wrong MESSAGE      something is not as it should be; the process ends
  *
  * MAX_SAMPLES is a number or `unlimited`. With LIVES, JSON of the writers that died before it, it first checks
- * what they left and says `checked` and what is kept, as JSON. It also pages through the history all the time.
+ * what they left and says `checked` and what is kept, as JSON. Readers are at work all the time: they page
+ * through the history in both directions and ask for the latest samples of a signal as a series.
  */
 import { writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
+import type { SeriesReply } from '../../src/api/schemas.ts';
 import { PersistentTelemetryStore } from '../../src/history/persistent-telemetry-store.ts';
 import { SeriesTable } from '../../src/protocol/series-table.ts';
 import {
@@ -24,8 +26,9 @@ import {
   type Life,
   NUMBERED_SERIES,
   numberedSample,
+  seqsOfQuantity,
 } from './numbered-samples.ts';
-import { append, registry } from './samples.ts';
+import { append, RPM, registry } from './samples.ts';
 
 export const WRITER_FLUSH_INTERVAL_MS = 100;
 
@@ -35,6 +38,9 @@ const SAMPLES_PER_MS = 72;
 const SAMPLES_PER_TICK_MAX = 20_000;
 const TICK_MS = 4;
 const PAGE_SAMPLES = 500;
+/** Samples, of all signals, that a series is asked for; and what retention leaves in any test of this. */
+const SERIES_SAMPLES = 2_000;
+const SERIES_SAMPLES_KEPT = 12_000;
 /** When nobody is left to kill it. */
 const LIFETIME_MS = 90_000;
 
@@ -146,7 +152,10 @@ async function write(path: string, maxSamples: number | null, lives: string | un
   let seq = store.samples.firstSeq;
   const firstSeq = seq;
   say(`open ${firstSeq}`);
-  readAlong(store, firstSeq).catch(fail);
+  const newestSeq = () => seq - 1;
+  for (const read of [readOldestFirst, readNewestFirst, readSeries]) {
+    read(store, firstSeq, newestSeq).catch(fail);
+  }
 
   let committed = 0;
   let dueMs = performance.now();
@@ -170,7 +179,7 @@ async function write(path: string, maxSamples: number | null, lives: string | un
 }
 
 /** Pages through what is there, over and over: of what this writer has given nothing is left out. */
-async function readAlong(store: PersistentTelemetryStore, firstSeq: number): Promise<void> {
+async function readOldestFirst(store: PersistentTelemetryStore, firstSeq: number): Promise<void> {
   for (;;) {
     let cursor = Math.max(0, firstSeq - PAGE_SAMPLES);
     for (;;) {
@@ -184,6 +193,59 @@ async function readAlong(store: PersistentTelemetryStore, firstSeq: number): Pro
       await sleep(TICK_MS);
     }
     await sleep(TICK_MS);
+  }
+}
+
+/** The same from the newest on, as far back as retention leaves it: nothing that was given is left out. */
+async function readNewestFirst(
+  store: PersistentTelemetryStore,
+  firstSeq: number,
+  newestSeq: () => number,
+): Promise<void> {
+  for (;;) {
+    let expected = newestSeq();
+    let cursor: number | undefined;
+    for (;;) {
+      const page = await checkedPage(store, cursor, { limit: PAGE_SAMPLES, order: 'desc' });
+      if (page.length === 0) break;
+      // What was given since the question was asked is there, too.
+      if (cursor === undefined) expected = Math.max(expected, page[0]!.seq);
+      for (const { seq } of page) {
+        if (seq >= firstSeq && seq !== expected)
+          throw new Error(`sample ${seq} comes before ${expected + 1}`);
+        expected = seq - 1;
+      }
+      cursor = page.at(-1)!.seq;
+      await sleep(TICK_MS);
+    }
+    await sleep(TICK_MS);
+  }
+}
+
+/** Asks for the latest samples of a signal, which are all counted, whether they are stored yet or not. */
+async function readSeries(
+  store: PersistentTelemetryStore,
+  firstSeq: number,
+  newestSeq: () => number,
+): Promise<void> {
+  const { componentType, componentId, commandId, messageType } = RPM;
+  const signals = [{ componentType, componentId, commandId }];
+  for (;;) {
+    await sleep(TICK_MS);
+    const lastSeq = newestSeq();
+    const span = { firstSeq: Math.max(firstSeq, lastSeq + 1 - SERIES_SAMPLES), lastSeq };
+    const expected = [...seqsOfQuantity(commandId, [span])].length;
+    if (expected === 0) continue;
+    const fromUs = numberedSample(span.firstSeq).timestampUs;
+    const toUs = numberedSample(lastSeq).timestampUs + 1;
+    const text = await store.series({ signals, messageType, fromUs, toUs, points: 7 });
+    const reply: SeriesReply = JSON.parse(new TextDecoder().decode(text));
+    const found = reply.signals[0]!.count.reduce((sum, count) => sum + count, 0);
+    // Before the answer came retention may have reached what was asked for.
+    const isKept = newestSeq() - span.firstSeq < SERIES_SAMPLES_KEPT;
+    if (found > expected || (isKept && found < expected)) {
+      throw new Error(`a series has ${found} of ${expected} samples from ${span.firstSeq} to ${lastSeq}`);
+    }
   }
 }
 
