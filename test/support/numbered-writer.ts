@@ -1,7 +1,7 @@
 /**
  * A process that writes numbered samples to a history until it is killed, and says what it knows:
  *
- *     node numbered-writer.ts DATABASE MAX_SAMPLES [LIVES]
+ *     node numbered-writer.ts DATABASE MAX_SAMPLES [LIVES [CHECKED_SEQ]]
  *
  *     open SEQ           the number of its first sample
  *     given SEQ TIME     the store has everything up to this sample, at this time (ms since the epoch)
@@ -9,7 +9,7 @@
  *     wrong MESSAGE      something is not as it should be; the process ends
  *
  * MAX_SAMPLES is a number or `unlimited`. With LIVES, JSON of the writers that died before it, it first checks
- * what they left and says `checked` and what is kept, as JSON. Readers are at work all the time: they page
+ * what they left, after CHECKED_SEQ, and says `checked` and what is kept, as JSON. Readers are at work all the time: they page
  * through the history in both directions and ask for the latest samples of a signal as a series.
  */
 import { writeSync } from 'node:fs';
@@ -139,14 +139,19 @@ function say(line: string): void {
   writeSync(1, `${line}\n`);
 }
 
-async function write(path: string, maxSamples: number | null, lives: string | undefined): Promise<void> {
+async function write(
+  path: string,
+  maxSamples: number | null,
+  lives: string | undefined,
+  checkedSeq: number,
+): Promise<void> {
   const store = await openNumbered(path, maxSamples);
   if (lives !== undefined) {
     // After the store, which has undone what a cut left half done; a reader may not.
     const integrity = integrityOf(path);
     if (integrity !== 'ok') throw new Error(integrity);
     const isOldestDropped = maxSamples !== null;
-    const kept = await checkHistory(store, JSON.parse(lives), { isOldestDropped });
+    const kept = await checkHistory(store, JSON.parse(lives), { cursor: checkedSeq, isOldestDropped });
     say(`checked ${JSON.stringify(kept)}`);
   }
   let seq = store.samples.firstSeq;
@@ -255,7 +260,8 @@ function fail(error: unknown): never {
 }
 
 if (import.meta.main) {
-  const [path, maxSamples, lives] = process.argv.slice(2);
+  const [path, maxSamples, lives, checkedSeq = '0'] = process.argv.slice(2);
   setTimeout(() => process.exit(0), LIFETIME_MS).unref();
-  await write(path!, maxSamples === 'unlimited' ? null : Number(maxSamples), lives).catch(fail);
+  const limit = maxSamples === 'unlimited' ? null : Number(maxSamples);
+  await write(path!, limit, lives, Number(checkedSeq)).catch(fail);
 }
