@@ -4,7 +4,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { batchOf, type PlainSample, seriesRecord } from '../../test/support/samples.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
-import { SEGMENT_SEQ_SPAN_MAX } from '../shared/limits.ts';
+import { SEGMENT_SEQ_SPAN_MAX, SEQ_RESERVED } from '../shared/limits.ts';
 import { BLOCK_SAMPLES_MAX } from './block-codec.ts';
 import { openForReading, openForWriting } from './database.ts';
 import { HistoryReader } from './history-reader.ts';
@@ -189,7 +189,8 @@ test('a database of version 1 gets the new tables and keeps its samples', (t) =>
   append(first.writer, 1, 2 * SEGMENT_SAMPLES + READY);
   const before = first.stored();
   const added = ['blocks', 'segments', 'quarantine', 'rollups', 'rollup_segments'];
-  first.database.exec(`${added.map((table) => `DROP TABLE ${table};`).join(' ')} PRAGMA user_version = 1`);
+  first.database.exec(`${added.map((table) => `DROP TABLE ${table};`).join(' ')}
+    ALTER TABLE totals DROP COLUMN reserved_seq; PRAGMA user_version = 1`);
   first.close();
 
   const { database, writer, stored } = open(t, path);
@@ -247,6 +248,25 @@ test('a gap that lost samples left ends a segment when it is too wide', (t) => {
     counts.map((row) => row.count),
     [40, SEGMENT_SAMPLES],
   );
+  assert.deepEqual(stored(), before);
+});
+
+test('numbers that crashes left out end segments, and compaction goes on behind them', (t) => {
+  const { database, writer, stored } = open(t, join(temporaryDirectory(t), 'collector.db'));
+  const lives = [70, 10, 250, 20, 50];
+  let firstSeq = 1;
+  for (const samplesStored of lives) {
+    append(writer, firstSeq, samplesStored);
+    firstSeq += samplesStored + SEQ_RESERVED;
+  }
+  const before = stored();
+  while (writer.compact() || writer.hasCompacted) writer.commit(NOW_US);
+  const counts = database.prepare('SELECT count FROM segments ORDER BY first_seq').all();
+  assert.deepEqual(
+    counts.map((row) => row.count),
+    [70, 10, 100, 100, 50],
+  );
+  assert.equal(count(database, 'chunks'), 7);
   assert.deepEqual(stored(), before);
 });
 

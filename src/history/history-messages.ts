@@ -33,7 +33,8 @@ export type ToWriter =
   | { readonly kind: 'samples'; readonly batch: number; readonly count: number }
   /** Everything since the last commit becomes durable, if it can; answered with `settled`. */
   | { readonly kind: 'commit' }
-  | { readonly kind: 'close' };
+  /** The last message; a next start goes on with this number. */
+  | { readonly kind: 'close'; readonly nextSeq: number };
 
 export type FromWriter =
   | {
@@ -42,6 +43,8 @@ export type FromWriter =
       readonly states: readonly StoredState[];
       /** The sequence number of the first sample to come. */
       readonly nextSeq: number;
+      /** Samples below may be seen before they are stored: their numbers aren't given again after a crash. */
+      readonly reservedSeq: number;
       readonly size: HistorySize;
     }
   | { readonly kind: 'refused'; readonly error: StoredError }
@@ -49,6 +52,7 @@ export type FromWriter =
   | { readonly kind: 'recycle'; readonly batches: readonly number[] }
   | {
       readonly kind: 'committed';
+      readonly reservedSeq: number;
       readonly size: HistorySize;
       readonly samples: number;
       readonly durationMs: number;

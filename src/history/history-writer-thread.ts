@@ -26,7 +26,8 @@ function post(message: FromWriter): void {
 function serve(database: DatabaseSync, lock: DatabaseSync): void {
   const onDamage = (message: string) => post({ kind: 'damaged', message });
   const writer = new HistoryWriter(database, path, retention, SEGMENT_SAMPLES, onDamage);
-  post({ kind: 'opened', ...writer.load(), size: writer.size() });
+  writer.reserve();
+  post({ kind: 'opened', ...writer.load(), reservedSeq: writer.reservedSeq, size: writer.size() });
 
   /** Batches whose samples aren't durable yet: until then the reader takes them from there. */
   const held: number[] = [];
@@ -54,6 +55,7 @@ function serve(database: DatabaseSync, lock: DatabaseSync): void {
       case 'close':
         clearTimeout(compaction);
         commit();
+        attempt(() => writer.release(message.nextSeq));
         database.close();
         lock.close();
         port.close();
@@ -100,7 +102,8 @@ function serve(database: DatabaseSync, lock: DatabaseSync): void {
       committedAtMs = startedMs;
       const samples = writer.commit(wallClockUs());
       const durationMs = performance.now() - startedMs;
-      if (samples > 0) post({ kind: 'committed', size: writer.size(), samples, durationMs });
+      const { reservedSeq } = writer;
+      if (samples > 0) post({ kind: 'committed', reservedSeq, size: writer.size(), samples, durationMs });
     });
     if (held.length > 0) post({ kind: 'recycle', batches: held.splice(0) });
   }

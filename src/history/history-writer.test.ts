@@ -5,7 +5,7 @@ import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { batchOf, type PlainSample, seriesRecord } from '../../test/support/samples.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
-import { SERIES_MAX } from '../shared/limits.ts';
+import { SEQ_RESERVED, SERIES_MAX } from '../shared/limits.ts';
 import { decodeChunk } from './chunk-codec.ts';
 import { openForWriting } from './database.ts';
 import { CHUNKS_DROPPED_PER_COMMIT_MAX } from './expiry.ts';
@@ -30,7 +30,8 @@ function openWriter(t: TestContext, retention = UNLIMITED, path?: string): Opene
 }
 
 /** Closes it and opens it again, as the next start does. */
-function reopened(t: TestContext, { path, database }: Opened, retention = UNLIMITED): Opened {
+function reopened(t: TestContext, { path, database, writer }: Opened, retention = UNLIMITED): Opened {
+  writer.release(Number(database.prepare('SELECT next_seq FROM totals').get()!.next_seq));
   database.close();
   return openWriter(t, retention, path);
 }
@@ -165,6 +166,41 @@ describe('a commit', () => {
     assert.deepEqual(reopened(t, opened).writer.load().states, [
       { series: last, timestampUs: NOW_US, rawValue: -1.5e-7, count: 1 },
     ]);
+  });
+});
+
+describe('the numbers of samples that may have been seen unstored', () => {
+  test('are left out after a crash, also after one that comes before the first commit', (t) => {
+    let opened = openWriter(t);
+    const firsts: number[] = [];
+    for (const samplesStored of [3, 0, 0, 5, 2]) {
+      opened.writer.reserve();
+      const { nextSeq } = opened.writer.load();
+      firsts.push(nextSeq);
+      assert.equal(opened.writer.reservedSeq, nextSeq + SEQ_RESERVED);
+      if (samplesStored > 0) {
+        if (firsts.length === 1) opened.writer.addSeries([seriesRecord(0)]);
+        opened.writer.append(batchOf(samples(samplesStored), nextSeq));
+        opened.writer.commit(NOW_US);
+        assert.equal(opened.writer.reservedSeq, nextSeq + samplesStored + SEQ_RESERVED);
+      }
+      // Without release().
+      opened.database.close();
+      opened = openWriter(t, UNLIMITED, opened.path);
+    }
+    const jumps = firsts.slice(1).map((first, life) => first - firsts[life]!);
+    assert.deepEqual(jumps, [3 + SEQ_RESERVED, SEQ_RESERVED, SEQ_RESERVED, 5 + SEQ_RESERVED]);
+  });
+
+  test('are given again after a proper end, but for those of samples that were lost', (t) => {
+    const opened = openWriter(t);
+    opened.writer.reserve();
+    opened.writer.addSeries([seriesRecord(0)]);
+    opened.writer.append(batchOf(samples(3), 1));
+    opened.writer.commit(NOW_US);
+    opened.writer.release(10);
+    opened.database.close();
+    assert.equal(openWriter(t, UNLIMITED, opened.path).writer.load().nextSeq, 10);
   });
 });
 

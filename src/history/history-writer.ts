@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SampleBatch } from '../protocol/sample-batch.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
-import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SERIES_MAX } from '../shared/limits.ts';
+import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SEQ_RESERVED, SERIES_MAX } from '../shared/limits.ts';
 import { encodeChunk } from './chunk-codec.ts';
 import { Compactor } from './compactor.ts';
 import { Expiry } from './expiry.ts';
@@ -22,6 +22,7 @@ interface TotalsRow {
   next_seq: number;
   samples: number;
   newest_timestamp_us: number | null;
+  reserved_seq: number;
 }
 
 /**
@@ -38,6 +39,7 @@ export class HistoryWriter {
   readonly #compactor: Compactor;
   readonly #expiry: Expiry;
   readonly #updateTotals: StatementSync;
+  readonly #updateReserved: StatementSync;
   readonly #oldestTimestamp: StatementSync;
 
   // The latest sample by series, and which of them the open transaction has touched.
@@ -56,6 +58,7 @@ export class HistoryWriter {
   #chunkSamples: number;
   #chunkCount: number;
   #nextSeq: number;
+  #reservedSeq: number;
   #newestUs: number;
 
   /**
@@ -79,8 +82,9 @@ export class HistoryWriter {
     this.#upsertState = database.prepare('INSERT OR REPLACE INTO series_state VALUES (?, ?, ?, ?)');
     this.#expiry = new Expiry(database, retention, onDamage);
     this.#updateTotals = database.prepare(
-      'UPDATE totals SET next_seq = ?, samples = ?, newest_timestamp_us = ?',
+      'UPDATE totals SET next_seq = ?, reserved_seq = ?, samples = ?, newest_timestamp_us = ?',
     );
+    this.#updateReserved = database.prepare('UPDATE totals SET reserved_seq = ?');
     this.#oldestTimestamp = database.prepare(
       `SELECT min_timestamp_us AS oldest_us FROM (
         SELECT first_seq, min_timestamp_us FROM (SELECT * FROM segments ORDER BY first_seq LIMIT 1)
@@ -93,7 +97,9 @@ export class HistoryWriter {
     this.#chunkCount = inChunks.chunks;
     this.#chunkSamples = inChunks.samples;
     const totals = database.prepare('SELECT * FROM totals').get() as unknown as TotalsRow;
-    this.#nextSeq = totals.next_seq;
+    // After a crash: numbers up to there may have been seen.
+    this.#nextSeq = Math.max(totals.next_seq, totals.reserved_seq);
+    this.#reservedSeq = totals.reserved_seq;
     this.#samplesKept = totals.samples;
     this.#newestUs = totals.newest_timestamp_us ?? Number.NEGATIVE_INFINITY;
   }
@@ -115,6 +121,26 @@ export class HistoryWriter {
       this.#count[state.series] = state.count;
     }
     return { series, states, nextSeq: this.#nextSeq };
+  }
+
+  /** Up to there, exclusively, no number is given again after a crash: these may be seen before they are stored. */
+  get reservedSeq(): number {
+    return this.#reservedSeq;
+  }
+
+  /** Reserves numbers, durably, for what is to come before the first commit, which renews that as each does. */
+  reserve(): void {
+    this.#setReserved(this.#nextSeq + SEQ_RESERVED);
+  }
+
+  /** A proper end, after the last commit: the next start goes on with `nextSeq`. */
+  release(nextSeq: number): void {
+    this.#setReserved(nextSeq);
+  }
+
+  #setReserved(reservedSeq: number): void {
+    this.#updateReserved.run(reservedSeq);
+    this.#reservedSeq = reservedSeq;
   }
 
   addSeries(series: readonly SeriesRecord[]): void {
@@ -199,8 +225,11 @@ export class HistoryWriter {
       wallClockUs,
     });
     const kept = this.#samplesKept + samples - moved.samplesDamaged - dropped.samples;
-    this.#updateTotals.run(this.#nextSeq, kept, Number.isFinite(this.#newestUs) ? this.#newestUs : null);
+    const reservedSeq = this.#nextSeq + SEQ_RESERVED;
+    const newestUs = Number.isFinite(this.#newestUs) ? this.#newestUs : null;
+    this.#updateTotals.run(this.#nextSeq, reservedSeq, kept, newestUs);
     this.#database.exec('COMMIT');
+    this.#reservedSeq = reservedSeq;
     this.#chunkSamples += samples - moved.samples - dropped.samplesOfChunks;
     this.#chunkCount += this.#chunksPending - moved.chunks - dropped.chunks;
     this.#samplesKept = kept;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
@@ -16,6 +16,7 @@ import {
   SAMPLE_BATCH_SAMPLES_MAX,
   SAMPLE_BATCHES_FREE_LOW,
   SAMPLE_BATCHES_MAX,
+  SEQ_RESERVED,
 } from '../shared/limits.ts';
 import type { HistoryQuery } from './history-query.ts';
 import {
@@ -63,6 +64,13 @@ function add(store: PersistentTelemetryStore, count: number): void {
 async function samplesOf(store: PersistentTelemetryStore, query = EVERYTHING): Promise<SampleReply[]> {
   const { text } = await store.query(query);
   return JSON.parse(new TextDecoder().decode(text));
+}
+
+/** The database as a power cut would leave it now. */
+function copyOf(t: TestContext, path: string): string {
+  const copy = join(temporaryDirectory(t), 'collector.db');
+  for (const suffix of ['', '-wal']) copyFileSync(path + suffix, copy + suffix);
+  return copy;
 }
 
 async function until(isTrue: () => boolean): Promise<void> {
@@ -220,6 +228,64 @@ describe('while the writer stands still', () => {
     await closed;
     assert.deepEqual(store.status().samplesLost, { queue: 0, write: 0 });
     assert.equal(store.status().samplesStored, everything);
+  });
+});
+
+describe('sequence numbers', () => {
+  const newest = { ...EVERYTHING, order: 'desc', limit: 1 } as const;
+
+  test('that were seen are not given again after a crash, before the first commit or later', async (t) => {
+    const { path, store, table } = await openStore(t);
+    table.add(RPM);
+    for (let commit = 0; commit < 3; commit++) {
+      add(store, 10);
+      const [seen] = await samplesOf(store, newest);
+      assert.equal(seen?.seq, 10 * (commit + 1));
+      const { store: next } = await openStore(t, { path: copyOf(t, path) });
+      assert.ok(next.samples.firstSeq > seen.seq);
+      await next.close();
+      await store.flush();
+    }
+  });
+
+  test('go on without a gap after a close, which leaves out those of lost samples only', async (t) => {
+    const first = await openStore(t);
+    first.table.add(RPM);
+    add(first.store, 10);
+    await first.store.close();
+    const second = await openStore(t, { path: first.path });
+    assert.equal(second.store.samples.firstSeq, 11);
+
+    const release = blockWriter(t, first.path);
+    add(second.store, SAMPLE_BATCHES_MAX * SAMPLE_BATCH_SAMPLES_MAX);
+    assert.equal(second.store.status().samplesLost.queue, SAMPLE_BATCH_SAMPLES_MAX);
+    const closed = second.store.close();
+    release();
+    await closed;
+    const third = await openStore(t, { path: first.path });
+    assert.equal(third.store.samples.firstSeq, 11 + SAMPLE_BATCHES_MAX * SAMPLE_BATCH_SAMPLES_MAX);
+  });
+
+  test('are not seen beyond those reserved, however long nothing can be stored, and are again after it', async (t) => {
+    const { path, store, table } = await openStore(t);
+    table.add(RPM);
+    add(store, 1);
+    await store.flush();
+    const release = blockWriter(t, path);
+    add(store, SEQ_RESERVED - 100);
+    const [seen] = await samplesOf(store, newest);
+    assert.equal(seen?.seq, SEQ_RESERVED - 99);
+    add(store, 200);
+    const [stillSeen] = await samplesOf(store, newest);
+    const { store: next } = await openStore(t, { path: copyOf(t, path) });
+    assert.equal(next.samples.firstSeq, 2 + SEQ_RESERVED);
+    assert.ok(stillSeen!.seq < next.samples.firstSeq);
+
+    release();
+    await store.flush();
+    add(store, 1);
+    const [seenAgain] = await samplesOf(store, newest);
+    assert.equal(seenAgain?.seq, SEQ_RESERVED + 102);
   });
 });
 

@@ -93,6 +93,7 @@ export class PersistentTelemetryStore {
   readonly #free = this.#batches.map((_, place) => place).reverse();
   #current = this.#free.pop()!;
   #nextSeq = 1;
+  #reservedSeq = 0;
   #seriesTold = 0;
   #seriesToldReader = 0;
   #isUncommitted = false;
@@ -146,6 +147,7 @@ export class PersistentTelemetryStore {
           return;
         }
         writer.off('error', reject);
+        this.#reservedSeq = message.reservedSeq;
         this.#begin(writer, message.nextSeq);
         // What is stored already has been told; only the series after it are new to the writer.
         this.#seriesTold = message.series.length;
@@ -170,9 +172,14 @@ export class PersistentTelemetryStore {
     return this.#batches[this.#current]!;
   }
 
-  /** Lets queries see what the current batch holds by now. */
+  /**
+   * Lets queries see what the current batch holds by now. When nothing could be stored for so long that the
+   * numbers reserved are used up, samples stay unseen until they are stored: after a crash their numbers
+   * would be given again.
+   */
   publish(): void {
-    this.samples.publish();
+    const { firstSeq, count } = this.samples;
+    if (firstSeq + count <= this.#reservedSeq) this.samples.publish();
   }
 
   /** Gives the current batch to the writer and begins another. */
@@ -328,6 +335,7 @@ export class PersistentTelemetryStore {
         break;
       case 'committed':
         this.#commits++;
+        this.#reservedSeq = message.reservedSeq;
         this.#samplesStored += message.samples;
         this.#lastCommitMs = message.durationMs;
         this.#size = message.size;
@@ -384,6 +392,7 @@ export class PersistentTelemetryStore {
     if (this.#state === 'closed') return;
     const writer = this.#state === 'open' ? this.#writer : null;
     const ended = new Promise((resolve) => writer?.once('exit', resolve));
+    const nextSeq = this.#nextSeq + this.samples.count;
     if (writer !== null) {
       // Nothing comes after it, so it goes even when no batch is left to begin.
       if (this.samples.count > 0) this.#giveToWriter();
@@ -393,7 +402,7 @@ export class PersistentTelemetryStore {
     // The writer closes last: SQLite then takes its log over into the database file.
     await this.#closeReader();
     if (writer === null) return;
-    this.#tellWriter({ kind: 'close' });
+    this.#tellWriter({ kind: 'close', nextSeq });
     await ended;
   }
 

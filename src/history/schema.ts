@@ -15,7 +15,8 @@ export const SCHEMA_VERSION = 2;
  *               the history that begins with first_seq: of
  * rollup_segments  all of them are of one, a segment or what was several
  * quarantine    what couldn't be read, as it was: kept, and passed over
- * totals        one row: what would otherwise be counted anew at each start
+ * totals        one row: what would otherwise be counted anew at each start; numbers from next_seq up to
+ *               reserved_seq may have been seen although they aren't stored
  *
  * Timestamps are integer microseconds since the epoch. Segments hold lower sequence numbers than chunks.
  */
@@ -105,6 +106,7 @@ const VERSION_2 = `
     spans BLOB NOT NULL
   ) STRICT;
   CREATE UNIQUE INDEX rollups_of_segment ON rollups (span_s, first_seq, series);
+  ALTER TABLE totals ADD COLUMN reserved_seq INTEGER NOT NULL DEFAULT 0;
 `;
 
 /** What takes a database from one version to the next, by the version it starts from. */

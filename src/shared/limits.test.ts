@@ -37,6 +37,16 @@ test('a segment, with the chunk that fills it, spans no more numbers than it may
   assert.ok(limits.SEGMENT_SAMPLES + limits.SAMPLE_BATCH_SAMPLES_MAX <= limits.SEGMENT_SEQ_SPAN_MAX);
 });
 
+test('numbers are reserved for all samples that can wait to be stored, and for eight times as many lost', () => {
+  const samplesWaiting = limits.SAMPLE_BATCHES_MAX * limits.SAMPLE_BATCH_SAMPLES_MAX;
+  assert.ok(limits.SEQ_RESERVED >= 8 * samplesWaiting);
+});
+
+test('numbers suffice for a crash every second over ten years', () => {
+  const crashes = 10 * 366 * 86_400;
+  assert.ok(limits.SEQ_RESERVED * crashes < Number.MAX_SAFE_INTEGER);
+});
+
 test('a bus that comes back is found within a second', () => {
   assert.ok(limits.BUS_RETRY_LONGEST_MS <= 1000);
 });

@@ -94,6 +94,12 @@ export const HISTORY_BYTES_MIN = 64 * 1024 * 1024;
 /** Sequence numbers that a segment spans at most, those of lost samples included. */
 export const SEGMENT_SEQ_SPAN_MAX = 2 ** 20;
 
+/**
+ * Sequence numbers beyond the last stored one that may be shown before their samples are stored. After a crash
+ * they are left out, so that no other sample gets a number that somebody has seen.
+ */
+export const SEQ_RESERVED = 2 ** 22;
+
 /** Chunks that make a segment however few their samples are: an hour of a quiet bus, flushed each second. */
 export const SEGMENT_CHUNKS_MAX = 4096;
 

@@ -63,10 +63,10 @@ export interface Life {
   readonly givenSeq: number;
 }
 
-/** One page of samples after a number, oldest first; fails unless they are in order and as they should be. */
+/** One page of samples, oldest first unless told; fails unless they are in order and as they should be. */
 export async function checkedPage(
   store: PersistentTelemetryStore,
-  cursor: number,
+  cursor: number | undefined,
   query: Partial<HistoryQuery> = {},
 ): Promise<SampleReply[]> {
   const { text } = await store.query({
@@ -78,9 +78,11 @@ export async function checkedPage(
     ...query,
   });
   const page: SampleReply[] = JSON.parse(new TextDecoder().decode(text));
+  const direction = query.order === 'desc' ? -1 : 1;
   let lastSeq = cursor;
   for (const sample of page) {
-    assert.ok(sample.seq > lastSeq, `sample ${sample.seq} comes after ${lastSeq}`);
+    const isInOrder = lastSeq === undefined || (sample.seq - lastSeq) * direction > 0;
+    if (!isInOrder) assert.fail(`sample ${sample.seq} comes after ${lastSeq}`);
     lastSeq = sample.seq;
     checkSample(sample);
   }
@@ -92,18 +94,31 @@ export interface Kept {
   readonly count: number;
   readonly firstSeq: number;
   readonly lastSeq: number;
+  /** What of it is unbroken, oldest first: a writer that died left numbers out. */
+  readonly spans: readonly Span[];
+}
+
+/** Sequence numbers, both inclusive. */
+export interface Span {
+  readonly firstSeq: number;
+  readonly lastSeq: number;
 }
 
 /**
  * Reads a history, after `cursor`, to its end and fails unless of every life there is all that was durable,
- * and of the rest an unbroken beginning: no gap, nothing twice, nothing that no writer has given. With
- * `isOldestDropped` the history may begin late.
+ * and of the rest an unbroken beginning: no gap, nothing twice, nothing that no writer has given, and no number
+ * given by two of them. With `isOldestDropped` the history may begin late.
  */
 export async function checkHistory(
   store: PersistentTelemetryStore,
   lives: readonly Life[],
   { cursor = 0, isOldestDropped = false } = {},
 ): Promise<Kept> {
+  for (const [index, { firstSeq }] of lives.entries()) {
+    const { givenSeq } = lives[index - 1] ?? { givenSeq: 0 };
+    assert.ok(firstSeq > givenSeq, `number ${firstSeq} is given again: it had come to ${givenSeq}`);
+  }
+  const spans: { firstSeq: number; lastSeq: number }[] = [];
   let count = 0;
   let firstSeq = 0;
   let lastSeq = cursor;
@@ -125,13 +140,17 @@ export async function checkHistory(
       assert.ok(seq === lastSeq + 1 || seq === begin, `sample ${seq} comes after ${lastSeq}`);
       assert.ok(seq <= givenSeq, `sample ${seq} is there, but the writer was at ${givenSeq}`);
       lastSeq = seq;
+      const span = spans.at(-1);
+      if (span?.lastSeq === seq - 1) span.lastSeq = seq;
+      else spans.push({ firstSeq: seq, lastSeq: seq });
     }
   }
   for (const rest of lives.slice(life)) checkEnd(rest, lastSeq);
-  return { count, firstSeq, lastSeq };
+  return { count, firstSeq, lastSeq, spans };
 }
 
-function checkEnd({ durableSeq }: Life, lastSeq: number): void {
+function checkEnd({ firstSeq, durableSeq }: Life, lastSeq: number): void {
+  if (durableSeq < firstSeq) return;
   assert.ok(lastSeq >= durableSeq, `sample ${durableSeq} was durable, but there is nothing after ${lastSeq}`);
 }
 
@@ -139,21 +158,25 @@ function checkEnd({ durableSeq }: Life, lastSeq: number): void {
 export async function checkQuantity(
   store: PersistentTelemetryStore,
   commandId: number,
-  { firstSeq, lastSeq }: Kept,
+  { firstSeq, spans }: Kept,
 ): Promise<void> {
-  const isWanted = (seq: number) => NUMBERED_SERIES[numberedSample(seq).series]!.commandId === commandId;
   const { componentType, componentId } = RPM;
-  let expected = firstSeq;
+  const expected = seqsOfQuantity(commandId, spans);
   let cursor = firstSeq - 1;
   for (;;) {
     const page = await checkedPage(store, cursor, { componentType, componentId, commandId });
     if (page.length === 0) break;
-    for (const { seq } of page) {
-      while (!isWanted(expected)) expected++;
-      assert.equal(seq, expected++);
-    }
+    for (const { seq } of page) assert.equal(seq, expected.next().value);
     cursor = page.at(-1)!.seq;
   }
-  while (expected <= lastSeq && !isWanted(expected)) expected++;
-  assert.ok(expected > lastSeq, `sample ${expected} is not found among those of its signal`);
+  const { done, value } = expected.next();
+  assert.ok(done, `sample ${value} is not found among those of its signal`);
+}
+
+export function* seqsOfQuantity(commandId: number, spans: readonly Span[]): Generator<number, void> {
+  for (const { firstSeq, lastSeq } of spans) {
+    for (let seq = firstSeq; seq <= lastSeq; seq++) {
+      if (NUMBERED_SERIES[numberedSample(seq).series]!.commandId === commandId) yield seq;
+    }
+  }
 }

@@ -1,7 +1,7 @@
 /**
  * A process that writes numbered samples to a history until it is killed, and says what it knows:
  *
- *     node numbered-writer.ts DATABASE MAX_SAMPLES [LIVES]
+ *     node numbered-writer.ts DATABASE MAX_SAMPLES [LIVES [CHECKED_SEQ]]
  *
  *     open SEQ           the number of its first sample
  *     given SEQ TIME     the store has everything up to this sample, at this time (ms since the epoch)
@@ -9,12 +9,14 @@
  *     wrong MESSAGE      something is not as it should be; the process ends
  *
  * MAX_SAMPLES is a number or `unlimited`. With LIVES, JSON of the writers that died before it, it first checks
- * what they left and says `checked` and what is kept, as JSON. It also pages through the history all the time.
+ * what they left, after CHECKED_SEQ, and says `checked` and what is kept, as JSON. Readers are at work all the time: they page
+ * through the history in both directions and ask for the latest samples of a signal as a series.
  */
 import { writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
+import type { SeriesReply } from '../../src/api/schemas.ts';
 import { PersistentTelemetryStore } from '../../src/history/persistent-telemetry-store.ts';
 import { KEEP_EVERYTHING } from '../../src/history/retention.ts';
 import { SeriesTable } from '../../src/protocol/series-table.ts';
@@ -25,8 +27,9 @@ import {
   type Life,
   NUMBERED_SERIES,
   numberedSample,
+  seqsOfQuantity,
 } from './numbered-samples.ts';
-import { append, registry } from './samples.ts';
+import { append, RPM, registry } from './samples.ts';
 
 export const WRITER_FLUSH_INTERVAL_MS = 100;
 
@@ -36,6 +39,9 @@ const SAMPLES_PER_MS = 72;
 const SAMPLES_PER_TICK_MAX = 20_000;
 const TICK_MS = 4;
 const PAGE_SAMPLES = 500;
+/** Samples, of all signals, that a series is asked for; and what retention leaves in any test of this. */
+const SERIES_SAMPLES = 2_000;
+const SERIES_SAMPLES_KEPT = 12_000;
 /** When nobody is left to kill it. */
 const LIFETIME_MS = 90_000;
 
@@ -134,20 +140,28 @@ function say(line: string): void {
   writeSync(1, `${line}\n`);
 }
 
-async function write(path: string, maxSamples: number | null, lives: string | undefined): Promise<void> {
+async function write(
+  path: string,
+  maxSamples: number | null,
+  lives: string | undefined,
+  checkedSeq: number,
+): Promise<void> {
   const store = await openNumbered(path, maxSamples);
   if (lives !== undefined) {
     // After the store, which has undone what a cut left half done; a reader may not.
     const integrity = integrityOf(path);
     if (integrity !== 'ok') throw new Error(integrity);
     const isOldestDropped = maxSamples !== null;
-    const kept = await checkHistory(store, JSON.parse(lives), { isOldestDropped });
+    const kept = await checkHistory(store, JSON.parse(lives), { cursor: checkedSeq, isOldestDropped });
     say(`checked ${JSON.stringify(kept)}`);
   }
   let seq = store.samples.firstSeq;
   const firstSeq = seq;
   say(`open ${firstSeq}`);
-  readAlong(store, firstSeq).catch(fail);
+  const newestSeq = () => seq - 1;
+  for (const read of [readOldestFirst, readNewestFirst, readSeries]) {
+    read(store, firstSeq, newestSeq).catch(fail);
+  }
 
   let committed = 0;
   let dueMs = performance.now();
@@ -171,7 +185,7 @@ async function write(path: string, maxSamples: number | null, lives: string | un
 }
 
 /** Pages through what is there, over and over: of what this writer has given nothing is left out. */
-async function readAlong(store: PersistentTelemetryStore, firstSeq: number): Promise<void> {
+async function readOldestFirst(store: PersistentTelemetryStore, firstSeq: number): Promise<void> {
   for (;;) {
     let cursor = Math.max(0, firstSeq - PAGE_SAMPLES);
     for (;;) {
@@ -188,13 +202,67 @@ async function readAlong(store: PersistentTelemetryStore, firstSeq: number): Pro
   }
 }
 
+/** The same from the newest on, as far back as retention leaves it: nothing that was given is left out. */
+async function readNewestFirst(
+  store: PersistentTelemetryStore,
+  firstSeq: number,
+  newestSeq: () => number,
+): Promise<void> {
+  for (;;) {
+    let expected = newestSeq();
+    let cursor: number | undefined;
+    for (;;) {
+      const page = await checkedPage(store, cursor, { limit: PAGE_SAMPLES, order: 'desc' });
+      if (page.length === 0) break;
+      // What was given since the question was asked is there, too.
+      if (cursor === undefined) expected = Math.max(expected, page[0]!.seq);
+      for (const { seq } of page) {
+        if (seq >= firstSeq && seq !== expected)
+          throw new Error(`sample ${seq} comes before ${expected + 1}`);
+        expected = seq - 1;
+      }
+      cursor = page.at(-1)!.seq;
+      await sleep(TICK_MS);
+    }
+    await sleep(TICK_MS);
+  }
+}
+
+/** Asks for the latest samples of a signal, which are all counted, whether they are stored yet or not. */
+async function readSeries(
+  store: PersistentTelemetryStore,
+  firstSeq: number,
+  newestSeq: () => number,
+): Promise<void> {
+  const { componentType, componentId, commandId, messageType } = RPM;
+  const signals = [{ componentType, componentId, commandId }];
+  for (;;) {
+    await sleep(TICK_MS);
+    const lastSeq = newestSeq();
+    const span = { firstSeq: Math.max(firstSeq, lastSeq + 1 - SERIES_SAMPLES), lastSeq };
+    const expected = [...seqsOfQuantity(commandId, [span])].length;
+    if (expected === 0) continue;
+    const fromUs = numberedSample(span.firstSeq).timestampUs;
+    const toUs = numberedSample(lastSeq).timestampUs + 1;
+    const text = await store.series({ signals, messageType, fromUs, toUs, points: 7 });
+    const reply: SeriesReply = JSON.parse(new TextDecoder().decode(text));
+    const found = reply.signals[0]!.count.reduce((sum, count) => sum + count, 0);
+    // Before the answer came retention may have reached what was asked for.
+    const isKept = newestSeq() - span.firstSeq < SERIES_SAMPLES_KEPT;
+    if (found > expected || (isKept && found < expected)) {
+      throw new Error(`a series has ${found} of ${expected} samples from ${span.firstSeq} to ${lastSeq}`);
+    }
+  }
+}
+
 function fail(error: unknown): never {
   say(`wrong ${String(error).replaceAll('\n', ' ')}`);
   process.exit(1);
 }
 
 if (import.meta.main) {
-  const [path, maxSamples, lives] = process.argv.slice(2);
+  const [path, maxSamples, lives, checkedSeq = '0'] = process.argv.slice(2);
   setTimeout(() => process.exit(0), LIFETIME_MS).unref();
-  await write(path!, maxSamples === 'unlimited' ? null : Number(maxSamples), lives).catch(fail);
+  const limit = maxSamples === 'unlimited' ? null : Number(maxSamples);
+  await write(path!, limit, lives, Number(checkedSeq)).catch(fail);
 }
