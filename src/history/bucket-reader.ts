@@ -1,18 +1,15 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { type BlockClock, decodeBlock, decodeClock } from './block-codec.ts';
-import { type OnDamage, type Run, readable, type SampleRuns, type WantedSeries } from './sample-runs.ts';
+import type { BlockHeader, BlockReader } from './block-reader.ts';
+import type { Run, SampleRuns, WantedSeries } from './sample-runs.ts';
 import { SignalBuckets, type Spans } from './signal-buckets.ts';
 
-interface BlockHeader {
-  id: number;
-  count: number;
+interface BlockSummary extends BlockHeader {
   min_timestamp_us: number;
   max_timestamp_us: number;
   min_value: number;
   max_value: number;
   sum_value: number;
   last_value: number;
-  leader: number | null;
 }
 
 /**
@@ -21,19 +18,17 @@ interface BlockHeader {
  */
 export class BucketReader {
   readonly #runs: SampleRuns;
+  readonly #blocks: BlockReader;
   readonly #headers: StatementSync;
-  readonly #block: StatementSync;
-  readonly #onDamage: OnDamage;
 
-  constructor(database: DatabaseSync, runs: SampleRuns, onDamage: OnDamage) {
+  constructor(database: DatabaseSync, runs: SampleRuns, blocks: BlockReader) {
     this.#runs = runs;
-    this.#onDamage = onDamage;
+    this.#blocks = blocks;
     this.#headers = database.prepare(
       `SELECT id, count, min_timestamp_us, max_timestamp_us, min_value, max_value, sum_value, last_value, leader
        FROM blocks WHERE series = ? AND id <= (SELECT coalesce(max(last_block), 0) FROM segments)
        AND max_timestamp_us >= ? AND min_timestamp_us < ?`,
     );
-    this.#block = database.prepare('SELECT count, samples FROM blocks WHERE id = ?');
   }
 
   /** One SignalBuckets for each signal; a signal is a list of series. */
@@ -66,7 +61,7 @@ export class BucketReader {
   }
 
   #readBlocks(series: number, spans: Spans, buckets: SignalBuckets): void {
-    const headers = this.#headers.all(series, spans.fromUs, spans.toUs) as unknown as BlockHeader[];
+    const headers = this.#headers.all(series, spans.fromUs, spans.toUs) as unknown as BlockSummary[];
     for (const header of headers) {
       const isEnough = buckets.addSummary({
         count: header.count,
@@ -78,19 +73,10 @@ export class BucketReader {
         last: header.last_value,
       });
       if (isEnough) continue;
-      const { samples } = this.#block.get(header.id) as { samples: Uint8Array };
-      const columns = readable(`block ${header.id}`, this.#onDamage, () =>
-        decodeBlock(samples, header.count, this.#clockOf(header.leader)),
-      );
+      const columns = this.#blocks.read(header);
       if (columns === null) continue;
       const { timestampUs, rawValue } = columns;
       for (let index = 0; index < header.count; index++) buckets.add(timestampUs[index]!, rawValue[index]!);
     }
-  }
-
-  #clockOf(leader: number | null): BlockClock | undefined {
-    if (leader === null) return undefined;
-    const { count, samples } = this.#block.get(leader) as { count: number; samples: Uint8Array };
-    return decodeClock(samples, count);
   }
 }

@@ -3,7 +3,7 @@ import type { SeriesRecord } from '../protocol/series-table.ts';
 import { SEGMENT_CHUNKS_MAX, SEGMENT_SEQ_SPAN_MAX, SERIES_MAX } from '../shared/limits.ts';
 import { type BlockColumns, encodeBlock, estimateClockBytes } from './block-codec.ts';
 import { decodeChunk, type SampleColumns } from './chunk-codec.ts';
-import { type OnDamage, readable } from './sample-runs.ts';
+import { type OnDamage, readable } from './damage.ts';
 
 /** How long one slice of work may take: a commit that falls due waits no longer. */
 const SLICE_MS = 4;

@@ -5,9 +5,9 @@ import type { SeriesRecord } from '../protocol/series-table.ts';
 import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SERIES_MAX } from '../shared/limits.ts';
 import { encodeChunk } from './chunk-codec.ts';
 import { Compactor } from './compactor.ts';
+import type { OnDamage } from './damage.ts';
 import type { StoredState } from './history-messages.ts';
 import type { HistorySize } from './history-query.ts';
-import type { OnDamage } from './sample-runs.ts';
 import { rowOfSeries, type SeriesRow, seriesOfRow } from './series-rows.ts';
 
 /**

@@ -1,0 +1,59 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { LEADER_CLOCKS_KEPT } from '../shared/limits.ts';
+import { type BlockClock, type BlockColumns, decodeBlock, decodeClock } from './block-codec.ts';
+import { corrupt } from './column-codec.ts';
+import { type OnDamage, readable } from './damage.ts';
+
+/** What tells how a block is read. */
+export interface BlockHeader {
+  readonly id: number;
+  readonly count: number;
+  /** The block by whose clock this one's is told. */
+  readonly leader: number | null;
+}
+
+/** Reads blocks, each with the clock that it follows. */
+export class BlockReader {
+  readonly #block: StatementSync;
+  readonly #onDamage: OnDamage;
+  /** Of those who follow nobody, the latest; a leader's followers are read soon after it. */
+  readonly #clocks = new Map<number, BlockClock>();
+
+  constructor(database: DatabaseSync, onDamage: OnDamage) {
+    this.#block = database.prepare('SELECT count, samples FROM blocks WHERE id = ?');
+    this.#onDamage = onDamage;
+  }
+
+  /**
+   * A block's samples, in columns of the caller's if it gives some that are as long; null where they can't be
+   * read, which is told. Columns that it gives of its own are not to be changed.
+   */
+  read({ id, count, leader }: BlockHeader, into?: BlockColumns): BlockColumns | null {
+    const { samples } = this.#block.get(id) as { samples: Uint8Array };
+    const columns = readable(`block ${id}`, this.#onDamage, () =>
+      decodeBlock(samples, count, leader === null ? undefined : this.#clockOf(leader), into),
+    );
+    if (columns !== null && leader === null && into === undefined) this.#keep(id, columns);
+    return columns;
+  }
+
+  /** Forgets the clocks: another snapshot may have other blocks under the same ids. */
+  forget(): void {
+    this.#clocks.clear();
+  }
+
+  #clockOf(leader: number): BlockClock {
+    const kept = this.#clocks.get(leader);
+    if (kept !== undefined) return kept;
+    const row = this.#block.get(leader) as { count: number; samples: Uint8Array } | undefined;
+    if (row === undefined) throw corrupt(`it follows block ${leader}, which is not there`);
+    const clock = decodeClock(row.samples, row.count);
+    this.#keep(leader, clock);
+    return clock;
+  }
+
+  #keep(id: number, { seq, timestampUs }: BlockClock): void {
+    if (this.#clocks.size === LEADER_CLOCKS_KEPT) this.#clocks.delete(this.#clocks.keys().next().value!);
+    this.#clocks.set(id, { seq, timestampUs });
+  }
+}
