@@ -4,7 +4,6 @@ import type { SeriesReply } from '../src/api/schemas.ts';
 import { PersistentTelemetryStore } from '../src/history/persistent-telemetry-store.ts';
 import { KEEP_EVERYTHING } from '../src/history/retention.ts';
 import type { SeriesTable } from '../src/protocol/series-table.ts';
-import { HISTORY_STREAM_PAGE_SAMPLES } from '../src/shared/limits.ts';
 import { BUS, SIGNAL } from './history-drive.ts';
 import { NEWEST_SAMPLES, POINTS } from './history-trial.ts';
 import { cpuSeconds, writtenBytes } from './process-figures.ts';
@@ -62,21 +61,15 @@ export interface Span {
   readonly toUs: number;
 }
 
-/** Every sample of the signal, as the API streams them; gives how many. */
+/** Every sample of the signal, as columns; gives how many. `toUs` is inclusive. */
 export async function querySignal(store: PersistentTelemetryStore, { fromUs, toUs }: Span): Promise<number> {
-  const page = { limit: HISTORY_STREAM_PAGE_SAMPLES, offset: 0, order: 'asc', format: 'csv' } as const;
+  const { messageType, ...signal } = SIGNAL;
+  const query = { signal, messageType, bus: BUS, fromUs, toUs: toUs + 1 };
   let count = 0;
   let cursor: number | undefined;
   for (;;) {
-    const { count: more, nextCursor } = await store.query({
-      ...SIGNAL,
-      bus: BUS,
-      fromUs,
-      toUs,
-      ...page,
-      cursor,
-    });
-    count += more;
+    const { seq, nextCursor } = await store.columns({ ...query, cursor });
+    count += seq.length;
     if (nextCursor === null) return count;
     cursor = nextCursor;
   }

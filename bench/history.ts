@@ -101,7 +101,7 @@ function reportHistory(
       digits: 3,
       wanted: { ratioAtMost: 1 / 2 },
     },
-    query('one signal, 1 h, every sample, ms', ours, reference, 'signalHour', 1 / 10),
+    query('one signal, 1 h, every sample as columns, ms', ours, reference, 'signalHour', 1 / 10),
     query(`one signal, ${HOURS} h, 1,000 points, ms`, ours, reference, 'signalWhole', 1 / 50),
     query('newest 100 of everything, ms', ours, reference, 'newest', 1),
     {

@@ -83,13 +83,19 @@ export function estimateClockBytes({ seq, timestampUs }: BlockClock, leader?: Bl
 
 /**
  * Reads what encodeBlock wrote. `leader` is needed if the block was written with one, and isn't looked at
- * otherwise. Throws HistoryError HISTORY_BLOCK_CORRUPT.
+ * otherwise. The columns are written into `into`, of `count` samples, or are new. Throws HistoryError
+ * HISTORY_BLOCK_CORRUPT.
  */
-export function decodeBlock(block: Uint8Array, count: number, leader?: BlockClock): BlockColumns {
+export function decodeBlock(
+  block: Uint8Array,
+  count: number,
+  leader?: BlockClock,
+  into?: BlockColumns,
+): BlockColumns {
   const { reader, valuesAt, isLed } = openBlock(block, count);
-  const clock = readClock(reader, count, isLed, leader);
+  const clock = readClock(reader, count, isLed, leader, into);
   if (reader.at !== valuesAt) throw corrupt('the clock is of another length than the header says');
-  return { ...clock, rawValue: readValues(reader, count) };
+  return { ...clock, rawValue: readValues(reader, count, into?.rawValue) };
 }
 
 /** Reads the clock alone, as decodeBlock does. */
@@ -137,9 +143,13 @@ function readClock(
   count: number,
   isLed: boolean,
   leader: BlockClock | undefined,
+  into?: BlockClock,
 ): BlockClock {
   if (!isLed) {
-    return { seq: decodeColumn(reader, count, null), timestampUs: decodeColumn(reader, count, null) };
+    return {
+      seq: decodeColumn(reader, count, null, into?.seq),
+      timestampUs: decodeColumn(reader, count, null, into?.timestampUs),
+    };
   }
   if (leader === undefined) throw corrupt('it follows a leader, and there is none');
   const { buffer, byteOffset, byteLength } = reader.bytes;
@@ -152,14 +162,14 @@ function readClock(
   }
   reader.at += LEADER_BYTES;
   return {
-    seq: decodeColumn(reader, count, leader.seq),
-    timestampUs: decodeColumn(reader, count, leader.timestampUs),
+    seq: decodeColumn(reader, count, leader.seq, into?.seq),
+    timestampUs: decodeColumn(reader, count, leader.timestampUs, into?.timestampUs),
   };
 }
 
-function readValues(reader: ColumnReader, count: number): Float64Array {
+function readValues(reader: ColumnReader, count: number, into?: Float64Array): Float64Array {
   if (reader.at > reader.bytes.length) throw corrupt('the values lie beyond its end');
-  const rawValue = decodeColumn(reader, count, null);
+  const rawValue = decodeColumn(reader, count, null, into);
   if (reader.at !== reader.bytes.length) throw corrupt('it goes on after its values');
   return rawValue;
 }

@@ -1,57 +1,59 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { LEADER_CLOCKS_KEPT } from '../shared/limits.ts';
 import { type BlockClock, type BlockColumns, decodeBlock, decodeClock } from './block-codec.ts';
-import { type OnDamage, readable } from './sample-runs.ts';
+import { corrupt } from './column-codec.ts';
+import { type OnDamage, readable } from './damage.ts';
 
-interface BlockRow {
-  id: number;
-  series: number;
-  count: number;
-  leader: number | null;
-  samples: Uint8Array;
+/** What tells how a block is read. */
+export interface BlockHeader {
+  readonly id: number;
+  readonly count: number;
+  /** The block by whose clock this one's is told. */
+  readonly leader: number | null;
 }
 
-/** The samples of a block. */
-export interface ReadBlock {
-  readonly series: number;
-  readonly columns: BlockColumns;
-}
-
-/** Reads blocks with the clocks of their leaders; what is damaged is told and passed over. */
+/** Reads blocks, each with the clock that it follows. */
 export class BlockReader {
-  readonly #onDamage: OnDamage;
-  readonly #seriesBetween: StatementSync;
   readonly #block: StatementSync;
+  readonly #onDamage: OnDamage;
+  /** Of those who follow nobody, the latest; a leader's followers are read soon after it. */
+  readonly #clocks = new Map<number, BlockClock>();
 
   constructor(database: DatabaseSync, onDamage: OnDamage) {
+    this.#block = database.prepare('SELECT count, samples FROM blocks WHERE id = ?');
     this.#onDamage = onDamage;
-    this.#seriesBetween = database.prepare('SELECT id, series FROM blocks WHERE id BETWEEN ? AND ?');
-    this.#block = database.prepare('SELECT id, series, count, leader, samples FROM blocks WHERE id = ?');
   }
 
-  /** The blocks of a segment, of the series that are wanted. */
-  *between(first: number, last: number, isWanted: (series: number) => boolean): Generator<ReadBlock> {
-    const clocks = new Map<number, BlockClock>();
-    const all = this.#seriesBetween.all(first, last) as unknown as { id: number; series: number }[];
-    for (const { id, series } of all) {
-      if (!isWanted(series)) continue;
-      const row = this.#block.get(id) as unknown as BlockRow;
-      const columns = readable(`block ${id}`, this.#onDamage, () =>
-        decodeBlock(row.samples, row.count, this.#leaderClock(row.leader, clocks)),
-      );
-      if (columns === null) continue;
-      clocks.set(id, columns);
-      yield { series, columns };
-    }
+  /**
+   * A block's samples, in columns of the caller's if it gives some that are as long; null where they can't be
+   * read, which is told. Columns that it gives of its own are not to be changed.
+   */
+  read({ id, count, leader }: BlockHeader, into?: BlockColumns): BlockColumns | null {
+    const { samples } = this.#block.get(id) as { samples: Uint8Array };
+    const columns = readable(`block ${id}`, this.#onDamage, () =>
+      decodeBlock(samples, count, leader === null ? undefined : this.#clockOf(leader), into),
+    );
+    if (columns !== null && leader === null && into === undefined) this.#keep(id, columns);
+    return columns;
   }
 
-  #leaderClock(leader: number | null, clocks: Map<number, BlockClock>): BlockClock | undefined {
-    if (leader === null) return undefined;
-    let clock = clocks.get(leader);
-    if (clock === undefined) {
-      const row = this.#block.get(leader) as unknown as BlockRow;
-      clock = decodeClock(row.samples, row.count);
-      clocks.set(leader, clock);
-    }
+  /** Forgets the clocks: another snapshot may have other blocks under the same ids. */
+  forget(): void {
+    this.#clocks.clear();
+  }
+
+  #clockOf(leader: number): BlockClock {
+    const kept = this.#clocks.get(leader);
+    if (kept !== undefined) return kept;
+    const row = this.#block.get(leader) as { count: number; samples: Uint8Array } | undefined;
+    if (row === undefined) throw corrupt(`it follows block ${leader}, which is not there`);
+    const clock = decodeClock(row.samples, row.count);
+    this.#keep(leader, clock);
     return clock;
+  }
+
+  #keep(id: number, { seq, timestampUs }: BlockClock): void {
+    if (this.#clocks.size === LEADER_CLOCKS_KEPT) this.#clocks.delete(this.#clocks.keys().next().value!);
+    this.#clocks.set(id, { seq, timestampUs });
   }
 }

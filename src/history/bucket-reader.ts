@@ -1,7 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { type BlockClock, decodeBlock, decodeClock } from './block-codec.ts';
+import type { BlockHeader, BlockReader } from './block-reader.ts';
+import { type OnDamage, readable } from './damage.ts';
 import { MINUTE, SECOND, type SpanSeconds, type StoredRollup, storedRollup } from './rollup-rows.ts';
-import { type OnDamage, type Run, readable, type SampleRuns, type WantedSeries } from './sample-runs.ts';
+import type { Run, SampleRuns, WantedSeries } from './sample-runs.ts';
 import { SignalBuckets, type Spans } from './signal-buckets.ts';
 
 interface SegmentRow {
@@ -10,16 +11,13 @@ interface SegmentRow {
   last_block: number;
 }
 
-interface BlockHeader {
-  id: number;
-  count: number;
+interface BlockSummary extends BlockHeader {
   min_timestamp_us: number;
   max_timestamp_us: number;
   min_value: number;
   max_value: number;
   sum_value: number;
   last_value: number;
-  leader: number | null;
 }
 
 interface RollupSegmentRow {
@@ -36,15 +34,16 @@ interface RollupSegmentRow {
  */
 export class BucketReader {
   readonly #runs: SampleRuns;
+  readonly #blocks: BlockReader;
   readonly #segments: StatementSync;
   readonly #headers: StatementSync;
-  readonly #block: StatementSync;
   readonly #rollupSegments: StatementSync;
   readonly #rollup: StatementSync;
   readonly #onDamage: OnDamage;
 
-  constructor(database: DatabaseSync, runs: SampleRuns, onDamage: OnDamage) {
+  constructor(database: DatabaseSync, runs: SampleRuns, blocks: BlockReader, onDamage: OnDamage) {
     this.#runs = runs;
+    this.#blocks = blocks;
     this.#onDamage = onDamage;
     this.#segments = database.prepare(
       'SELECT first_seq, first_block, last_block FROM segments ORDER BY first_block',
@@ -54,7 +53,6 @@ export class BucketReader {
        FROM blocks WHERE series = ? AND id <= (SELECT coalesce(max(last_block), 0) FROM segments)
        AND max_timestamp_us >= ? AND min_timestamp_us < ? ORDER BY id`,
     );
-    this.#block = database.prepare('SELECT count, samples FROM blocks WHERE id = ?');
     this.#rollupSegments = database.prepare(
       `SELECT span_s, first_seq, first_seq IN (SELECT first_seq FROM segments) AS has_samples
        FROM rollup_segments WHERE max_timestamp_us >= ? AND min_timestamp_us < ? ORDER BY first_seq`,
@@ -105,7 +103,7 @@ export class BucketReader {
 
   #readBlocks(series: number, segments: readonly SegmentRow[], spans: Spans, buckets: SignalBuckets): void {
     const isWholeSeconds = spansAreWhole(spans, SECOND);
-    const headers = this.#headers.all(series, spans.fromUs, spans.toUs) as unknown as BlockHeader[];
+    const headers = this.#headers.all(series, spans.fromUs, spans.toUs) as unknown as BlockSummary[];
     let at = 0;
     for (const header of headers) {
       const isEnough = buckets.addSummary({
@@ -139,20 +137,11 @@ export class BucketReader {
     return true;
   }
 
-  #addBlock(header: BlockHeader, buckets: SignalBuckets): void {
-    const { samples } = this.#block.get(header.id) as { samples: Uint8Array };
-    const columns = readable(`block ${header.id}`, this.#onDamage, () =>
-      decodeBlock(samples, header.count, this.#clockOf(header.leader)),
-    );
+  #addBlock(header: BlockSummary, buckets: SignalBuckets): void {
+    const columns = this.#blocks.read(header);
     if (columns === null) return;
     const { timestampUs, rawValue } = columns;
     for (let index = 0; index < header.count; index++) buckets.add(timestampUs[index]!, rawValue[index]!);
-  }
-
-  #clockOf(leader: number | null): BlockClock | undefined {
-    if (leader === null) return undefined;
-    const { count, samples } = this.#block.get(leader) as { count: number; samples: Uint8Array };
-    return decodeClock(samples, count);
   }
 }
 

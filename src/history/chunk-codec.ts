@@ -54,32 +54,50 @@ export function encodeChunk({ timestampUs, rawValue, series }: SampleColumns): U
   return new Uint8Array(buffer);
 }
 
+/** The columns of a chunk as they are written: a sample's timestamp is `baseUs` and what stands in `timeUs`. */
+export interface ChunkView {
+  readonly baseUs: number;
+  readonly timeUs: Uint32Array | Float64Array;
+  readonly rawValue: Int32Array | Float64Array;
+  readonly series: Uint16Array;
+}
+
 /** Reads what encodeChunk wrote. Throws HistoryError HISTORY_CHUNK_CORRUPT. */
 export function decodeChunk(chunk: Uint8Array, count: number, firstUs: number): SampleColumns {
+  const { baseUs, timeUs, rawValue, series } = viewChunk(chunk, count, firstUs);
+  return {
+    timestampUs: timeUs instanceof Uint32Array ? addedTo(baseUs, timeUs) : timeUs,
+    rawValue: rawValue instanceof Int32Array ? new Float64Array(rawValue) : rawValue,
+    series,
+  };
+}
+
+/** Looks at what encodeChunk wrote, for those who need few of its samples. Throws as decodeChunk does. */
+export function viewChunk(chunk: Uint8Array, count: number, firstUs: number): ChunkView {
   const [version, timeForm, valueForm] = chunk;
   if (version !== VERSION || timeForm! > FORM_NARROW || valueForm! > FORM_NARROW) {
     throw corrupt(`expected version ${VERSION}, found ${version}, ${timeForm}, ${valueForm}`);
   }
-  const timeBytes = padded(count * (timeForm === FORM_NARROW ? 4 : 8));
-  const valueBytes = padded(count * (valueForm === FORM_NARROW ? 4 : 8));
+  const isNarrowTime = timeForm === FORM_NARROW;
+  const isNarrowValue = valueForm === FORM_NARROW;
+  const timeBytes = padded(count * (isNarrowTime ? 4 : 8));
+  const valueBytes = padded(count * (isNarrowValue ? 4 : 8));
   const expectedBytes = HEADER_BYTES + timeBytes + valueBytes + count * 2;
   if (chunk.byteLength !== expectedBytes) {
     throw corrupt(`expected ${expectedBytes} bytes for ${count} samples, found ${chunk.byteLength}`);
   }
   // SQLite gives a blob at any address; typed arrays want theirs aligned.
   const { buffer, byteOffset } = chunk.byteOffset % 8 === 0 ? chunk : new Uint8Array(chunk);
-  let at = byteOffset + HEADER_BYTES;
-  const timestampUs =
-    timeForm === FORM_NARROW
-      ? addedTo(firstUs, new Uint32Array(buffer, at, count))
-      : new Float64Array(buffer, at, count);
-  at += timeBytes;
-  const rawValue =
-    valueForm === FORM_NARROW
-      ? new Float64Array(new Int32Array(buffer, at, count))
-      : new Float64Array(buffer, at, count);
-  at += valueBytes;
-  return { timestampUs, rawValue, series: new Uint16Array(buffer, at, count) };
+  const timeAt = byteOffset + HEADER_BYTES;
+  const valueAt = timeAt + timeBytes;
+  return {
+    baseUs: isNarrowTime ? firstUs : 0,
+    timeUs: isNarrowTime ? new Uint32Array(buffer, timeAt, count) : new Float64Array(buffer, timeAt, count),
+    rawValue: isNarrowValue
+      ? new Int32Array(buffer, valueAt, count)
+      : new Float64Array(buffer, valueAt, count),
+    series: new Uint16Array(buffer, valueAt + valueBytes, count),
+  };
 }
 
 // Plain loops: `every` and `from` with a callback take ten times as long, and this runs for every sample.

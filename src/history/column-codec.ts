@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { HistoryError } from '../shared/errors.ts';
 
@@ -496,11 +497,16 @@ export interface ColumnReader {
 }
 
 /**
- * Reads the next column. Throws HistoryError HISTORY_BLOCK_CORRUPT, also if the column follows a leader and
- * there is none that is long enough.
+ * Reads the next column, into `numbers` if they are given. Throws HistoryError HISTORY_BLOCK_CORRUPT, also if
+ * the column follows a leader and there is none that is long enough.
  */
-export function decodeColumn(reader: ColumnReader, count: number, leader: Float64Array | null): Float64Array {
-  const numbers = new Float64Array(count);
+export function decodeColumn(
+  reader: ColumnReader,
+  count: number,
+  leader: Float64Array | null,
+  numbers: Float64Array = new Float64Array(count),
+): Float64Array {
+  assert(numbers.length === count);
   if (count > 0) readColumn(reader, numbers, leader);
   return numbers;
 }
@@ -520,7 +526,8 @@ function readColumn(reader: ColumnReader, numbers: Float64Array, leader: Float64
   const first = prediction === PREDICTION.PLAIN ? 0 : readSigned(reader);
   if (packing === PACKING.PACKED) readPacked(reader, numbers);
   else if (packing === PACKING.PLANES) readPlanes(reader, numbers);
-  else if (packing !== PACKING.NOTHING) throw corrupt(`unknown form ${header} of a column`);
+  else if (packing === PACKING.NOTHING) numbers.fill(0);
+  else throw corrupt(`unknown form ${header} of a column`);
 
   addPrediction(numbers, prediction, base, first);
   if (unit !== 1) multiplyBy(numbers, unit);
@@ -615,7 +622,7 @@ function readPlanes(reader: ColumnReader, numbers: Float64Array): void {
 function readBits(reader: ColumnReader, numbers: Float64Array, isXored: boolean): void {
   const { length: count } = numbers;
   if (readByte(reader) !== DOUBLE_BYTES) throw corrupt('doubles of other than 8 planes');
-  const bytes = new Uint8Array(numbers.buffer);
+  const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
   for (let byte = 0; byte < DOUBLE_BYTES; byte++) {
     const plane = readPlane(reader, count);
     let previous = 0;

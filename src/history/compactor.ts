@@ -9,9 +9,9 @@ import {
 } from '../shared/limits.ts';
 import { type BlockColumns, encodeBlock, estimateClockBytes } from './block-codec.ts';
 import { decodeChunk, type SampleColumns } from './chunk-codec.ts';
+import { type OnDamage, readable } from './damage.ts';
 import type { Rollup } from './rollup-builder.ts';
 import { RollupRows, rollUp, SECOND } from './rollup-rows.ts';
-import { type OnDamage, readable } from './sample-runs.ts';
 
 /** How long one slice of work may take: a commit that falls due waits no longer. */
 const SLICE_MS = 4;

@@ -1,10 +1,10 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { HISTORY_BYTES_HEADROOM } from '../shared/limits.ts';
-import { BlockReader } from './block-reader.ts';
+import { type BlockHeader, BlockReader } from './block-reader.ts';
+import { type OnDamage, readable } from './damage.ts';
 import type { Retention } from './retention.ts';
 import { RollupBuilder } from './rollup-builder.ts';
 import { MINUTE, RollupRows, type RollupSegment, rollUp, SECOND, type SpanSeconds } from './rollup-rows.ts';
-import { type OnDamage, readable } from './sample-runs.ts';
 
 /** Segments that one commit drops at most; it takes many commits to make one. */
 const SEGMENTS_DROPPED_PER_COMMIT_MAX = 4;
@@ -23,6 +23,10 @@ const PAGES_VACUUMED_PER_COMMIT_MAX = 1024;
 
 /** The part of max_bytes that rollups may take before they make room for samples. */
 const ROLLUPS_SHARE = 1 / 2;
+
+interface BlockRow extends BlockHeader {
+  series: number;
+}
 
 interface ChunkRow {
   first_seq: number;
@@ -64,6 +68,7 @@ export class Expiry {
   readonly #onDamage: OnDamage;
   readonly #blocks: BlockReader;
   readonly #rollups: RollupRows;
+  readonly #blocksOfSegment: StatementSync;
   readonly #oldestSegments: StatementSync;
   readonly #oldSegments: StatementSync;
   readonly #deleteBlocks: StatementSync;
@@ -82,6 +87,9 @@ export class Expiry {
     this.#retention = retention;
     this.#onDamage = onDamage;
     this.#blocks = new BlockReader(database, onDamage);
+    this.#blocksOfSegment = database.prepare(
+      'SELECT id, series, count, leader FROM blocks WHERE id BETWEEN ? AND ?',
+    );
     this.#rollups = new RollupRows(database);
     const segment =
       'SELECT first_seq, last_seq, count, min_timestamp_us, max_timestamp_us, first_block, last_block FROM segments';
@@ -146,9 +154,14 @@ export class Expiry {
       this.#rollups.insertSegment({ span_s: SECOND, ...span, bytes: 0 });
     }
     const done = this.#rollups.seriesOf(SECOND, first_seq);
-    for (const { series, columns } of this.#blocks.between(first_block, last_block, (id) => !done.has(id))) {
-      this.#rollups.insert(SECOND, first_seq, series, rollUp(SECOND, columns.timestampUs, columns.rawValue));
+    const blocks = this.#blocksOfSegment.all(first_block, last_block) as unknown as BlockRow[];
+    for (const block of blocks.filter(({ series }) => !done.has(series))) {
+      const columns = this.#blocks.read(block);
+      if (columns === null) continue;
+      const rollup = rollUp(SECOND, columns.timestampUs, columns.rawValue);
+      this.#rollups.insert(SECOND, first_seq, block.series, rollup);
     }
+    this.#blocks.forget();
   }
 
   #dropChunks(stock: Stock, dropped: Dropped): void {

@@ -1,5 +1,12 @@
 import type { SeriesRecord } from '../protocol/series-table.ts';
-import type { HistoryPage, HistoryQuery, HistorySize, SeriesQuery } from './history-query.ts';
+import type {
+  ColumnsPage,
+  ColumnsQuery,
+  HistoryPage,
+  HistoryQuery,
+  HistorySize,
+  SeriesQuery,
+} from './history-query.ts';
 import type { Retention } from './retention.ts';
 
 /** What both history threads are started with. */
@@ -66,10 +73,11 @@ export type FromWriter =
 /** What the reader can be asked. */
 export type Question =
   | { readonly kind: 'page'; readonly query: HistoryQuery }
-  | { readonly kind: 'series'; readonly query: SeriesQuery };
+  | { readonly kind: 'series'; readonly query: SeriesQuery }
+  | { readonly kind: 'columns'; readonly query: ColumnsQuery };
 
-/** A page, or the JSON text of a series query's answer. */
-export type Answer = HistoryPage | Uint8Array;
+/** A page, the JSON text of a series query's answer, or a page of columns. */
+export type Answer = HistoryPage | Uint8Array | ColumnsPage;
 
 export type ToReader =
   | {

@@ -48,6 +48,32 @@ export interface SeriesQuery {
   readonly points: number;
 }
 
+/** Every sample of a signal over a span of time. */
+export interface ColumnsQuery {
+  readonly signal: SignalKey;
+  /** What the samples are taken from: STATUS messages, say. */
+  readonly messageType: number;
+  readonly bus?: string | undefined;
+  /** Inclusive, microseconds since the epoch. */
+  readonly fromUs: number;
+  /** Exclusive. */
+  readonly toUs: number;
+  /** Goes on after the sample with this sequence number. */
+  readonly cursor?: number | undefined;
+}
+
+/** Samples in the order of their arrival, as columns of equal length. */
+export interface ColumnsPage {
+  readonly seq: Float64Array<ArrayBuffer>;
+  /** Microseconds since the epoch. */
+  readonly timestampUs: Float64Array<ArrayBuffer>;
+  readonly rawValue: Float64Array<ArrayBuffer>;
+  /** Each sample's series, as its index. */
+  readonly series: Uint16Array<ArrayBuffer>;
+  /** The cursor of the next page, or null where there is none. */
+  readonly nextCursor: number | null;
+}
+
 /** One quantity of one component, in the numbers of the wire. */
 export interface SignalKey {
   readonly componentType: number;

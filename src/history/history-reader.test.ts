@@ -8,10 +8,11 @@ import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import type { SampleReply } from '../api/schemas.ts';
 import { toPhysical } from '../protocol/physical-value.ts';
 import { openForReading, openForWriting } from './database.ts';
-import type { HistoryFilter, HistoryPage, HistoryQuery } from './history-query.ts';
+import type { ColumnsPage, ColumnsQuery, HistoryFilter, HistoryPage, HistoryQuery } from './history-query.ts';
 import { HistoryReader } from './history-reader.ts';
 import { HistoryWriter } from './history-writer.ts';
 import { KEEP_EVERYTHING } from './retention.ts';
+import { SampleTail } from './sample-tail.ts';
 import { CSV_HEADER } from './sample-writer.ts';
 
 const NOW_US = 1_764_000_000_000_000;
@@ -247,6 +248,103 @@ test('following the cursor gives every sample once, in order', (t) => {
     }),
     { numRuns: 60 },
   );
+});
+
+/** All pages of columns, as rows; each page has at most so many samples. */
+function columnRows(reader: HistoryReader, query: ColumnsQuery, pageSamplesMax: number): NumberedSample[] {
+  const rows: NumberedSample[] = [];
+  let cursor: number | null = null;
+  do {
+    const page: ColumnsPage = reader.columns({ ...query, cursor: cursor ?? undefined });
+    const { seq, timestampUs, rawValue, series } = page;
+    assert.ok(seq.length <= pageSamplesMax);
+    for (let at = 0; at < seq.length; at++) {
+      rows.push({
+        seq: seq[at]!,
+        timestampUs: timestampUs[at]!,
+        rawValue: rawValue[at]!,
+        series: series[at]!,
+      });
+    }
+    assert.ok(page.nextCursor === null || page.nextCursor === seq.at(-1));
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+  return rows;
+}
+
+/** Signals of which there are one series, two and none, and spans of time that hit the samples. */
+const anyColumnsQuery: fc.Arbitrary<ColumnsQuery> = fc.record({
+  signal: fc.constantFrom(
+    { componentType: 1, componentId: 0, commandId: 1 },
+    { componentType: 1, componentId: 1, commandId: 1 },
+    { componentType: 2, componentId: 0, commandId: 0 },
+  ),
+  messageType: fc.constant(1),
+  bus: optional(fc.constantFrom('can0', SERIES[4]!.bus)),
+  fromUs: fc.oneof(fc.constant(0), anyTimeUs),
+  toUs: fc.oneof(fc.constant(Number.MAX_SAFE_INTEGER), anyTimeUs),
+});
+
+test('columns are what a page gives of a signal, over segments, chunks and the tail', (t) => {
+  fc.assert(
+    fc.property(
+      anyBatches,
+      anyCompaction,
+      fc.array(anySample, { maxLength: 20 }),
+      fc.array(anyColumnsQuery, { minLength: 5, maxLength: 10 }),
+      fc.integer({ min: 1, max: 30 }),
+      (batches, [segmentSamples, upTo], inTail, queries, pageSamplesMax) => {
+        const { path, writer, close } = openHistory(t, null, segmentSamples);
+        const stored = write(writer, batches, upTo);
+        const lost = batches.reduce<number>((sum, batch) => sum + (typeof batch === 'number' ? batch : 0), 0);
+        const tail = batchOf(inTail, stored.length + lost + 1);
+        tail.publish();
+        const all = [...stored, ...inTail.map((sample, at) => ({ ...sample, seq: tail.firstSeq + at }))];
+        const database = openForReading(path);
+        const reader = new HistoryReader(database, new SampleTail([tail.buffer]), undefined, pageSamplesMax);
+        for (const query of queries) {
+          const { signal, messageType, bus, fromUs, toUs } = query;
+          const filter = { ...signal, messageType, bus, fromUs, toUs: toUs - 1 };
+          const expected = modelPage(all, { ...EVERYTHING, ...filter });
+          assert.deepEqual(columnRows(reader, query, pageSamplesMax), expected);
+          const page = reader.page({ ...EVERYTHING, ...filter });
+          assert.deepEqual(parsePage(page, EVERYTHING), expected.map(expectedReply));
+        }
+        database.close();
+        close();
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test('columns read the blocks of their signal and span alone', (t) => {
+  const { path, writer, close } = openHistory(t, null, 20);
+  const second = (start: number) =>
+    plain(20).map(({ rawValue }, at) => ({
+      timestampUs: NOW_US + (start * 20 + at) * 1000,
+      rawValue,
+      series: at % 2,
+    }));
+  write(writer, [second(0), second(1), second(2)], 3);
+  compact(writer);
+  close();
+  const database = openForWriting(path);
+  // Every block is damaged but the first series' of the second segment.
+  database.exec("UPDATE blocks SET samples = x'00' WHERE NOT (series = 0 AND id BETWEEN 3 AND 4)");
+  const damages: string[] = [];
+  const reader = new HistoryReader(database, undefined, (message) => damages.push(message));
+  const query = {
+    signal: { componentType: 1, componentId: 0, commandId: 1 },
+    messageType: 1,
+    fromUs: NOW_US + 20_000,
+    toUs: NOW_US + 40_000,
+  };
+  assert.equal(reader.columns(query).seq.length, 10);
+  assert.deepEqual(damages, []);
+  assert.equal(reader.columns({ ...query, fromUs: 0 }).seq.length, 10);
+  assert.match(damages.join(), /^block \d: A block of samples can't be read: 1 bytes are too few\.$/);
+  database.close();
 });
 
 function seqsOf(page: HistoryPage): number[] {

@@ -1,8 +1,19 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SeriesRecord } from '../protocol/series-table.ts';
+import { COLUMN_PAGE_SAMPLES_MAX } from '../shared/limits.ts';
+import { BlockReader } from './block-reader.ts';
 import { BucketReader, plotSpans } from './bucket-reader.ts';
-import type { HistoryFilter, HistoryPage, HistoryQuery, SeriesQuery } from './history-query.ts';
-import { type OnDamage, type Run, type RunSamples, SampleRuns, type WantedSeries } from './sample-runs.ts';
+import { ColumnReader, type ColumnSpan } from './column-reader.ts';
+import type { OnDamage } from './damage.ts';
+import type {
+  ColumnsPage,
+  ColumnsQuery,
+  HistoryFilter,
+  HistoryPage,
+  HistoryQuery,
+  SeriesQuery,
+} from './history-query.ts';
+import { type Run, type RunSamples, SampleRuns, type WantedSeries } from './sample-runs.ts';
 import { SampleTail, tailRun } from './sample-tail.ts';
 import { sampleWriter, type WriteSample } from './sample-writer.ts';
 import { type SeriesRow, seriesOfRow } from './series-rows.ts';
@@ -16,20 +27,29 @@ const SEPARATOR = { json: ',', ndjson: '\n', csv: '\n' } as const;
  */
 export class HistoryReader {
   readonly #database: DatabaseSync;
+  readonly #blocks: BlockReader;
   readonly #runs: SampleRuns;
   readonly #buckets: BucketReader;
+  readonly #columns: ColumnReader;
   readonly #seriesSince: StatementSync;
   readonly #nextSeq: StatementSync;
   readonly #tail: SampleTail;
   readonly #series: SeriesRecord[] = [];
 
   /** Reads what is stored and what is in the tail; damage that it meets is told and passed over. */
-  constructor(database: DatabaseSync, tail = new SampleTail([]), onDamage: OnDamage = () => {}) {
+  constructor(
+    database: DatabaseSync,
+    tail = new SampleTail([]),
+    onDamage: OnDamage = () => {},
+    columnPageSamplesMax = COLUMN_PAGE_SAMPLES_MAX,
+  ) {
     this.#database = database;
     this.#tail = tail;
     this.#nextSeq = database.prepare('SELECT next_seq FROM totals');
-    this.#runs = new SampleRuns(database, onDamage);
-    this.#buckets = new BucketReader(database, this.#runs, onDamage);
+    this.#blocks = new BlockReader(database, onDamage);
+    this.#runs = new SampleRuns(database, this.#blocks, onDamage);
+    this.#buckets = new BucketReader(database, this.#runs, this.#blocks, onDamage);
+    this.#columns = new ColumnReader(database, this.#blocks, onDamage, columnPageSamplesMax);
     this.#seriesSince = database.prepare('SELECT * FROM series WHERE id >= ? ORDER BY id');
   }
 
@@ -57,6 +77,20 @@ export class HistoryReader {
     });
   }
 
+  /** Every sample of a signal over a span of time, a page at a time. */
+  columns({ signal, messageType, bus, ...span }: ColumnsQuery): ColumnsPage {
+    const filter = { ...signal, messageType, bus };
+    return this.columnsOf((series) => passes(series, filter), span);
+  }
+
+  /** Every sample of the series that are wanted, a page at a time. */
+  columnsOf(isWanted: (series: SeriesRecord) => boolean, span: ColumnSpan): ColumnsPage {
+    return this.#inSnapshot((tail) => {
+      const indexes = this.#series.filter(isWanted).map(({ index }) => index);
+      return this.#columns.page(indexes, span, tail, this.#series.length);
+    });
+  }
+
   /** One snapshot for the whole answer: what retention or compaction takes away meanwhile is still there. */
   #inSnapshot<T>(answer: (tail: readonly Run[]) => T): T {
     const copies = this.#tail.snapshot();
@@ -66,6 +100,7 @@ export class HistoryReader {
       const { next_seq } = this.#nextSeq.get() as { next_seq: number };
       return answer(copies.filter(({ firstSeq }) => firstSeq >= next_seq).map(tailRun));
     } finally {
+      this.#blocks.forget();
       this.#database.exec('ROLLBACK');
     }
   }

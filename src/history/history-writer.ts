@@ -5,11 +5,11 @@ import type { SeriesRecord } from '../protocol/series-table.ts';
 import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SEQ_RESERVED, SERIES_MAX } from '../shared/limits.ts';
 import { encodeChunk } from './chunk-codec.ts';
 import { Compactor } from './compactor.ts';
+import type { OnDamage } from './damage.ts';
 import { Expiry } from './expiry.ts';
 import type { StoredState } from './history-messages.ts';
 import type { HistorySize } from './history-query.ts';
 import type { Retention } from './retention.ts';
-import type { OnDamage } from './sample-runs.ts';
 import { rowOfSeries, type SeriesRow, seriesOfRow } from './series-rows.ts';
 
 /**

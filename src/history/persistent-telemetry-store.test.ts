@@ -366,6 +366,26 @@ describe('queries', () => {
     assert.equal(store.status().damages, 1);
   });
 
+  test('for columns are answered with those of stored samples and of the others', async (t) => {
+    const { store, table } = await openStore(t);
+    table.add(RPM);
+    table.add({ ...RPM, commandId: 2 });
+    add(store, 3);
+    await store.flush();
+    append(store.samples, { timestampUs: NOW_US + 8, rawValue: 8, series: 1 });
+    append(store.samples, { timestampUs: NOW_US + 9, rawValue: -0.5, series: 0 });
+    const { componentType, componentId, commandId, messageType } = RPM;
+    const signal = { componentType, componentId, commandId };
+    const span = { fromUs: NOW_US + 1, toUs: NOW_US + 10 };
+    assert.deepEqual(await store.columns({ signal, messageType, ...span }), {
+      seq: Float64Array.of(2, 3, 5),
+      timestampUs: Float64Array.of(NOW_US + 1, NOW_US + 2, NOW_US + 9),
+      rawValue: Float64Array.of(1, 2, -0.5),
+      series: Uint16Array.of(0, 0, 0),
+      nextCursor: null,
+    });
+  });
+
   test('asked before a close are answered, and none after it', async (t) => {
     const { store, table } = await openStore(t);
     table.add(RPM);

@@ -22,7 +22,14 @@ import type {
   ToWriter,
   WriterThreadData,
 } from './history-messages.ts';
-import type { HistoryPage, HistoryQuery, HistorySize, SeriesQuery } from './history-query.ts';
+import type {
+  ColumnsPage,
+  ColumnsQuery,
+  HistoryPage,
+  HistoryQuery,
+  HistorySize,
+  SeriesQuery,
+} from './history-query.ts';
 import type { Retention } from './retention.ts';
 
 export interface HistoryOptions extends Retention {
@@ -259,6 +266,14 @@ export class PersistentTelemetryStore {
   /** Asks for signals over time; gives the JSON text of SeriesSchema. Rejects as query() does. */
   series(query: SeriesQuery): Promise<Uint8Array> {
     return this.#ask({ kind: 'series', query }) as Promise<Uint8Array>;
+  }
+
+  /**
+   * Asks for every sample of a signal over a span of time, as columns in the order of arrival; at most
+   * COLUMN_PAGE_SAMPLES_MAX at once, from nextCursor on the next. Rejects as query() does.
+   */
+  columns(query: ColumnsQuery): Promise<ColumnsPage> {
+    return this.#ask({ kind: 'columns', query }) as Promise<ColumnsPage>;
   }
 
   #ask(question: Question): Promise<Answer> {

@@ -1,7 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { HistoryError } from '../shared/errors.ts';
-import { type BlockClock, type BlockColumns, decodeBlock, decodeClock } from './block-codec.ts';
+import type { BlockColumns } from './block-codec.ts';
+import type { BlockHeader, BlockReader } from './block-reader.ts';
 import { decodeChunk } from './chunk-codec.ts';
+import { type OnDamage, readable } from './damage.ts';
 
 /** Samples in the order of their arrival. */
 export interface RunSamples {
@@ -44,12 +45,8 @@ interface SegmentRow {
   last_block: number;
 }
 
-interface BlockRow {
-  id: number;
-  series: number;
-  count: number;
-  leader: number | null;
-  samples: Uint8Array;
+interface BlockRow extends BlockHeader {
+  readonly series: number;
 }
 
 interface ChunkRow {
@@ -58,20 +55,6 @@ interface ChunkRow {
   base_timestamp_us: number;
   min_timestamp_us: number;
   max_timestamp_us: number;
-}
-
-/** Told what can't be read; it is passed over, and the rest is served. */
-export type OnDamage = (message: string) => void;
-
-/** What `decode` gives; null where it finds damage, which is told. */
-export function readable<T>(what: string, onDamage: OnDamage, decode: () => T): T | null {
-  try {
-    return decode();
-  } catch (error) {
-    if (!(error instanceof HistoryError)) throw error;
-    onDamage(`${what}: ${error.message}`);
-    return null;
-  }
 }
 
 const NO_SAMPLES: RunSamples = {
@@ -90,15 +73,15 @@ export class SampleRuns {
   readonly #chunksDescending: StatementSync;
   readonly #chunksAscending: StatementSync;
   readonly #blocksBetween: StatementSync;
-  readonly #seriesBetween: StatementSync;
-  readonly #block: StatementSync;
+  readonly #blocks: BlockReader;
   readonly #chunk: StatementSync;
   readonly #onDamage: OnDamage;
   /** The segment that was read last: pages ask for the same one again and again. */
   #lastSegment: { readonly firstSeq: number; readonly key: string; readonly samples: RunSamples } | null =
     null;
 
-  constructor(database: DatabaseSync, onDamage: OnDamage) {
+  constructor(database: DatabaseSync, blocks: BlockReader, onDamage: OnDamage) {
+    this.#blocks = blocks;
     this.#onDamage = onDamage;
     const segment =
       'SELECT first_seq, last_seq, count, min_timestamp_us, max_timestamp_us, first_block, last_block FROM segments';
@@ -113,11 +96,9 @@ export class SampleRuns {
     this.#chunksAscending = database.prepare(
       `${chunk} WHERE first_seq >= (SELECT coalesce(max(first_seq), 0) FROM chunks WHERE first_seq <= ?) ORDER BY first_seq`,
     );
-    this.#seriesBetween = database.prepare('SELECT id, series FROM blocks WHERE id BETWEEN ? AND ?');
     this.#blocksBetween = database.prepare(
-      'SELECT id, series, count, leader, samples FROM blocks WHERE id BETWEEN ? AND ?',
+      'SELECT id, series, count, leader FROM blocks WHERE id BETWEEN ? AND ?',
     );
-    this.#block = database.prepare('SELECT id, series, count, leader, samples FROM blocks WHERE id = ?');
     this.#chunk = database.prepare('SELECT samples FROM chunks WHERE first_seq = ?');
   }
 
@@ -175,55 +156,36 @@ export class SampleRuns {
     };
   }
 
-  #readSegment(segment: SegmentRow, wanted: WantedSeries): RunSamples {
-    const clocks = new Map<number, BlockClock>();
-    const parts: { series: number; columns: BlockColumns }[] = [];
-    let count = 0;
-    for (const row of this.#wantedBlocks(segment, wanted)) {
-      const columns = readable(`block ${row.id}`, this.#onDamage, () =>
-        decodeBlock(row.samples, row.count, this.#leaderClock(row.leader, clocks)),
-      );
-      if (columns === null) continue;
-      clocks.set(row.id, columns);
-      parts.push({ series: row.series, columns });
-      count += row.count;
-    }
-    return mergeBySeq(segment, parts, count);
-  }
-
-  #wantedBlocks(segment: SegmentRow, wanted: WantedSeries): Iterable<BlockRow> {
+  #readSegment(segment: SegmentRow, { bySeries }: WantedSeries): RunSamples {
     const { first_block, last_block } = segment;
-    if (wanted.isEverything) {
-      return this.#blocksBetween.iterate(first_block, last_block) as unknown as Iterable<BlockRow>;
+    const rows = this.#blocksBetween.all(first_block, last_block) as unknown as BlockRow[];
+    const parts: SeriesPart[] = [];
+    for (const row of rows) {
+      if (bySeries[row.series] !== 1) continue;
+      const columns = this.#blocks.read(row);
+      if (columns !== null) parts.push({ series: row.series, columns });
     }
-    return (this.#seriesBetween.all(first_block, last_block) as unknown as { id: number; series: number }[])
-      .filter(({ series }) => wanted.bySeries[series] === 1)
-      .map(({ id }) => this.#block.get(id) as unknown as BlockRow);
-  }
-
-  #leaderClock(leader: number | null, clocks: Map<number, BlockClock>): BlockClock | undefined {
-    if (leader === null) return undefined;
-    let clock = clocks.get(leader);
-    if (clock === undefined) {
-      const row = this.#block.get(leader) as unknown as BlockRow;
-      clock = decodeClock(row.samples, row.count);
-      clocks.set(leader, clock);
-    }
-    return clock;
+    return mergeBySeq({ firstSeq: segment.first_seq, lastSeq: segment.last_seq }, parts);
   }
 }
 
+/** Samples of one series in the order of their arrival. */
+export interface SeriesPart {
+  readonly series: number;
+  readonly columns: BlockColumns;
+}
+
 /** Puts the samples of several series into the order of their arrival: each has a place of its own in the span. */
-function mergeBySeq(
-  segment: SegmentRow,
-  parts: readonly { readonly series: number; readonly columns: BlockColumns }[],
-  count: number,
-): RunSamples {
-  const { first_seq: firstSeq, last_seq: lastSeq } = segment;
+export function mergeBySeq(
+  { firstSeq, lastSeq }: Pick<Run, 'firstSeq' | 'lastSeq'>,
+  parts: readonly SeriesPart[],
+) {
   const part = new Int32Array(lastSeq - firstSeq + 1).fill(-1);
+  let count = 0;
   for (let index = 0; index < parts.length; index++) {
     const { seq } = parts[index]!.columns;
     for (let at = 0; at < seq.length; at++) part[seq[at]! - firstSeq] = index;
+    count += seq.length;
   }
   const next = new Uint32Array(parts.length);
   const samples = {

@@ -103,11 +103,20 @@ export const SEQ_RESERVED = 2 ** 22;
 /** Chunks that make a segment however few their samples are: an hour of a quiet bus, flushed each second. */
 export const SEGMENT_CHUNKS_MAX = 4096;
 
+/**
+ * Leaders whose clocks a reader keeps: a block follows one of the last three of its node (LEADERS_TRIED_MAX of
+ * the compactor), and is one of those itself while it is read.
+ */
+export const LEADER_CLOCKS_KEPT = 4;
+
 /** Samples in one answer of /api/state/history; more come with a cursor or as a stream. */
 export const HISTORY_PAGE_SAMPLES_MAX = 10_000;
 
 /** Samples that a streamed answer takes from the reader at once. */
 export const HISTORY_STREAM_PAGE_SAMPLES = 5_000;
+
+/** Samples in one page of columns, 26 bytes each: more than an hour of a signal that comes 50 times a second. */
+export const COLUMN_PAGE_SAMPLES_MAX = 262_144;
 
 /** Signals, and points of each, in one answer of /api/series. */
 export const SERIES_SIGNALS_MAX = 64;
