@@ -2,6 +2,7 @@
 export { type CanFrame, FRAME_FLAG } from './bus/can-frame.ts';
 export { loadConfig } from './config/load-config.ts';
 export type { CollectorConfig } from './config/schema.ts';
+export type { Gap, GapCause, GapQuery } from './history/gap.ts';
 export type { HistoryPage, HistoryQuery, HistorySize } from './history/history-query.ts';
 export { type HistoryOptions, PersistentTelemetryStore } from './history/persistent-telemetry-store.ts';
 export { type Collector, startCollector } from './main.ts';

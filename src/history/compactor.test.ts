@@ -178,7 +178,8 @@ test('a database of version 1 gets the new tables and keeps its samples', (t) =>
   append(first.writer, 1, 3 * SEGMENT_SAMPLES);
   const before = first.stored();
   first.database.exec(
-    'DROP TABLE blocks; DROP TABLE segments; DROP TABLE quarantine; PRAGMA user_version = 1',
+    `DROP TABLE blocks; DROP TABLE segments; DROP TABLE quarantine; DROP TABLE gaps;
+      ALTER TABLE totals DROP COLUMN recorded_until_us; PRAGMA user_version = 1`,
   );
   first.close();
 

@@ -1,4 +1,5 @@
 import type { SeriesRecord } from '../protocol/series-table.ts';
+import type { Gap, GapQuery } from './gap.ts';
 import type { HistoryPage, HistoryQuery, HistorySize, SeriesQuery } from './history-query.ts';
 
 /** What both history threads are started with. */
@@ -12,6 +13,8 @@ export interface WriterThreadData extends HistoryThreadData {
   readonly flushIntervalMs: number;
   readonly maxAgeMs: number | null;
   readonly maxSamples: number | null;
+  /** Whether any bus is live, so that the time without a service is a gap. */
+  readonly isLive: boolean;
 }
 
 export interface StoredError {
@@ -31,6 +34,8 @@ export type ToWriter =
   /** New series; they come before the first sample of theirs. */
   | { readonly kind: 'series'; readonly series: readonly SeriesRecord[] }
   | { readonly kind: 'samples'; readonly batch: number; readonly count: number }
+  /** What is missing; stored with the next commit. */
+  | { readonly kind: 'gaps'; readonly gaps: readonly Gap[] }
   /** Everything since the last commit becomes durable, if it can; answered with `settled`. */
   | { readonly kind: 'commit' }
   | { readonly kind: 'close' };
@@ -62,9 +67,10 @@ export type FromWriter =
 /** What the reader can be asked. */
 export type Question =
   | { readonly kind: 'page'; readonly query: HistoryQuery }
-  | { readonly kind: 'series'; readonly query: SeriesQuery };
+  | { readonly kind: 'series'; readonly query: SeriesQuery }
+  | { readonly kind: 'gaps'; readonly query: GapQuery };
 
-/** A page, or the JSON text of a series query's answer. */
+/** A page, or the JSON text of the answer to any other question. */
 export type Answer = HistoryPage | Uint8Array;
 
 export type ToReader =

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { openForReading } from './database.ts';
-import type { FromReader, HistoryThreadData, ToReader } from './history-messages.ts';
+import type { Answer, FromReader, HistoryThreadData, Question, ToReader } from './history-messages.ts';
 import { HistoryReader } from './history-reader.ts';
 import { SampleTail } from './sample-tail.ts';
 
@@ -23,13 +23,24 @@ port.on('message', (message: ToReader) => {
   const { id, question, series } = message;
   try {
     reader.addSeries(series);
-    const answer = question.kind === 'page' ? reader.page(question.query) : reader.series(question.query);
+    const answer = answerTo(question);
     const { buffer } = answer instanceof Uint8Array ? answer : answer.text;
     post({ kind: 'answer', id, answer }, [buffer as ArrayBuffer]);
   } catch (error) {
     post({ kind: 'failed', id, error: { code: errorCode(error), message: errorMessage(error) } });
   }
 });
+
+function answerTo(question: Question): Answer {
+  switch (question.kind) {
+    case 'page':
+      return reader.page(question.query);
+    case 'series':
+      return reader.series(question.query);
+    case 'gaps':
+      return reader.gaps(question.query);
+  }
+}
 
 function post(message: FromReader, transfer: ArrayBuffer[] = []): void {
   port.postMessage(message, transfer);

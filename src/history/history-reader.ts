@@ -1,6 +1,10 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SeriesRecord } from '../protocol/series-table.ts';
+import { wallClockUs } from '../shared/clock.ts';
+import { GAPS_MAX } from '../shared/limits.ts';
 import { BucketReader } from './bucket-reader.ts';
+import type { GapQuery } from './gap.ts';
+import { GapReader } from './gap-reader.ts';
 import type { HistoryFilter, HistoryPage, HistoryQuery, SeriesQuery } from './history-query.ts';
 import { type OnDamage, type Run, type RunSamples, SampleRuns, type WantedSeries } from './sample-runs.ts';
 import { SampleTail, tailRun } from './sample-tail.ts';
@@ -18,6 +22,7 @@ export class HistoryReader {
   readonly #database: DatabaseSync;
   readonly #runs: SampleRuns;
   readonly #buckets: BucketReader;
+  readonly #gaps: GapReader;
   readonly #seriesSince: StatementSync;
   readonly #nextSeq: StatementSync;
   readonly #tail: SampleTail;
@@ -30,6 +35,7 @@ export class HistoryReader {
     this.#nextSeq = database.prepare('SELECT next_seq FROM totals');
     this.#runs = new SampleRuns(database, onDamage);
     this.#buckets = new BucketReader(database, this.#runs, onDamage);
+    this.#gaps = new GapReader(database);
     this.#seriesSince = database.prepare('SELECT * FROM series WHERE id >= ? ORDER BY id');
   }
 
@@ -52,8 +58,15 @@ export class HistoryReader {
       );
       const indexes = signals.map((all) => all.map(({ index }) => index));
       const buckets = this.#buckets.read(indexes, query, tail, this.#series.length);
-      return encoder.encode(seriesText(query, signals, buckets));
+      const { bus, fromUs, toUs } = query;
+      const gaps = this.#gaps.read({ bus, fromUs, toUs: toUs - 1, limit: GAPS_MAX }, wallClockUs());
+      return encoder.encode(seriesText(query, signals, buckets, gaps));
     });
+  }
+
+  /** Where samples are missing, as the JSON text of GapsSchema. */
+  gaps(query: GapQuery): Uint8Array {
+    return encoder.encode(JSON.stringify({ gaps: this.#gaps.read(query, wallClockUs()) }));
   }
 
   /** One snapshot for the whole answer: what retention or compaction takes away meanwhile is still there. */

@@ -5,6 +5,8 @@ import type { SeriesRecord } from '../protocol/series-table.ts';
 import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SERIES_MAX } from '../shared/limits.ts';
 import { encodeChunk } from './chunk-codec.ts';
 import { Compactor } from './compactor.ts';
+import { type Gap, spanOf } from './gap.ts';
+import { GapLedger } from './gap-ledger.ts';
 import type { StoredState } from './history-messages.ts';
 import type { HistorySize } from './history-query.ts';
 import type { OnDamage } from './sample-runs.ts';
@@ -36,6 +38,7 @@ interface TotalsRow {
   next_seq: number;
   samples: number;
   newest_timestamp_us: number | null;
+  recorded_until_us: number | null;
 }
 
 interface ChunkRow {
@@ -69,6 +72,7 @@ export class HistoryWriter {
   readonly #insertSeries: StatementSync;
   readonly #upsertState: StatementSync;
   readonly #compactor: Compactor;
+  readonly #gaps: GapLedger;
   readonly #oldestSegments: StatementSync;
   readonly #deleteBlocks: StatementSync;
   readonly #deleteSegment: StatementSync;
@@ -88,12 +92,17 @@ export class HistoryWriter {
   readonly #seriesPending: SeriesRecord[] = [];
   #samplesKept: number;
   #samplesPending = 0;
+  /** The timestamps of the samples pending, in batches that nobody fills anew before they are settled. */
+  readonly #timestampsPending: Float64Array[] = [];
   #chunksPending = 0;
   /** What lies in chunks, durably. */
   #chunkSamples: number;
   #chunkCount: number;
   #nextSeq: number;
   #newestUs: number;
+  /** The wall clock at the last commit of a run with live buses. */
+  #recordedUntilUs: number | null;
+  #isLive = false;
 
   /**
    * `segmentSamplesMax` is what a segment is made of where retention allows it; `onDamage` is told of chunks
@@ -125,7 +134,7 @@ export class HistoryWriter {
     );
     this.#deleteChunksUpTo = database.prepare('DELETE FROM chunks WHERE first_seq <= ?');
     this.#updateTotals = database.prepare(
-      'UPDATE totals SET next_seq = ?, samples = ?, newest_timestamp_us = ?',
+      'UPDATE totals SET next_seq = ?, samples = ?, newest_timestamp_us = ?, recorded_until_us = ?',
     );
     this.#oldestTimestamp = database.prepare(
       `SELECT min_timestamp_us AS oldest_us FROM (
@@ -142,6 +151,40 @@ export class HistoryWriter {
     this.#nextSeq = totals.next_seq;
     this.#samplesKept = totals.samples;
     this.#newestUs = totals.newest_timestamp_us ?? Number.NEGATIVE_INFINITY;
+    this.#recordedUntilUs = totals.recorded_until_us;
+    this.#gaps = new GapLedger(database);
+    this.#gaps.endLasting(this.#recordedUntilUs);
+  }
+
+  /**
+   * Says that live buses are recorded from now on. Where an earlier run did so and has left samples, the time
+   * between is a gap. It begins where that run was last known to record, but not before a sample that is
+   * stored: the clock of a run may have been wrong, and a replay has brought samples of a time between.
+   */
+  beginLive(wallClockUs: number): void {
+    this.#isLive = true;
+    const row = this.#database
+      .prepare(
+        `SELECT max(max_timestamp_us) AS newest_us FROM (
+          SELECT max_timestamp_us FROM segments UNION ALL SELECT max_timestamp_us FROM chunks
+        ) WHERE max_timestamp_us <= ?`,
+      )
+      .get(wallClockUs) as { newest_us: number | null };
+    const hasSamples = Number.isFinite(this.#newestUs);
+    const untilUs =
+      this.#recordedUntilUs === null || !hasSamples
+        ? null
+        : Math.max(this.#recordedUntilUs, row.newest_us ?? this.#recordedUntilUs);
+    this.#gaps.beginRun(untilUs, wallClockUs, performance.now());
+  }
+
+  addGap(gap: Gap): void {
+    this.#gaps.add(gap);
+  }
+
+  /** Whether gaps wait for a commit. */
+  get hasGapsPending(): boolean {
+    return this.#gaps.hasChanges;
   }
 
   /** What earlier runs left: the series in the order of their indexes, their latest samples, the next number. */
@@ -176,6 +219,7 @@ export class HistoryWriter {
   append(batch: SampleBatch): void {
     if (batch.count === 0) return;
     this.#samplesPending += batch.count;
+    this.#timestampsPending.push(batch.timestampUs.subarray(0, batch.count));
     this.#nextSeq = batch.firstSeq + batch.count;
     if (!this.#database.isTransaction) this.#database.exec('BEGIN IMMEDIATE');
     for (let start = 0; start < batch.count; start += this.#chunkSamplesMax) {
@@ -223,10 +267,15 @@ export class HistoryWriter {
     return this.#compactor.hasOutput;
   }
 
-  /** Makes everything appended durable; returns how many samples that were. Throws what SQLite throws. */
-  commit(wallClockUs: number): number {
+  /**
+   * Makes everything appended durable, and with it the gaps; returns how many samples that were. The last
+   * commit of a run says, even where nothing else is new, that the run has ended now. Throws what SQLite throws.
+   */
+  commit(wallClockUs: number, isLast = false): number {
     const samples = this.#samplesPending;
-    if (samples === 0 && this.#seriesPending.length === 0 && !this.#compactor.hasOutput) return 0;
+    if (this.#isLive) this.#gaps.observeClock(wallClockUs, performance.now());
+    const hasMore = this.#seriesPending.length > 0 || this.#compactor.hasOutput || this.#gaps.hasChanges;
+    if (samples === 0 && !hasMore && !(isLast && this.#isLive)) return 0;
     if (!this.#database.isTransaction) this.#database.exec('BEGIN IMMEDIATE');
     for (const series of this.#seriesPending) this.#insertSeries.run(...rowOfSeries(series));
     for (const series of this.#touched) {
@@ -240,7 +289,10 @@ export class HistoryWriter {
     const moved = this.#compactor.write();
     const dropped = this.#dropOldest(this.#samplesKept + samples, wallClockUs);
     const kept = this.#samplesKept + samples - moved.samplesDamaged - dropped.samples;
-    this.#updateTotals.run(this.#nextSeq, kept, Number.isFinite(this.#newestUs) ? this.#newestUs : null);
+    this.#gaps.write();
+    const newestUs = Number.isFinite(this.#newestUs) ? this.#newestUs : null;
+    const recordedUntilUs = this.#isLive ? wallClockUs : this.#recordedUntilUs;
+    this.#updateTotals.run(this.#nextSeq, kept, newestUs, recordedUntilUs);
     this.#database.exec('COMMIT');
     this.#chunkSamples += samples - moved.samples - dropped.samplesOfChunks;
     this.#chunkCount += this.#chunksPending - moved.chunks - dropped.chunks;
@@ -248,15 +300,22 @@ export class HistoryWriter {
     this.#seriesPending.length = 0;
     this.#clearPending();
     this.#compactor.committed();
+    this.#gaps.committed();
     // What the compactor has read may be gone.
     if (dropped.chunks > 0) this.#compactor.restart();
     return samples;
   }
 
-  /** Gives up what the open transaction holds, after a failure; returns how many samples that were. */
+  /**
+   * Gives up what the open transaction holds, after a failure; returns how many samples that were. They are a
+   * gap, which goes with the next commit.
+   */
   rollback(): number {
     const samples = this.#samplesPending;
     if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+    if (samples > 0) {
+      this.#gaps.add({ bus: null, cause: 'disk', ...spanOf(this.#timestampsPending), count: samples });
+    }
     this.#clearPending();
     this.#compactor.rolledBack();
     return samples;
@@ -266,6 +325,7 @@ export class HistoryWriter {
     for (const series of this.#touched) this.#isTouched[series] = 0;
     this.#touched.length = 0;
     this.#samplesPending = 0;
+    this.#timestampsPending.length = 0;
     this.#chunksPending = 0;
   }
 
@@ -312,6 +372,7 @@ export class HistoryWriter {
       // was set or a log that was replayed since.
       firstTimestampUs: oldest?.oldest_us ?? null,
       lastTimestampUs: oldest === undefined ? null : this.#newestUs,
+      gaps: this.#gaps.count,
       bytes: fileBytes(this.#path) + fileBytes(`${this.#path}-wal`),
     };
   }

@@ -12,7 +12,10 @@ export const SCHEMA_VERSION = 2;
  *               greatest, sum and last. A segment's blocks have the ids from first_block to last_block;
  *               `leader` is the block of the segment whose clock this one's is told by
  * quarantine    what couldn't be read, as it was: kept, and passed over
- * totals        one row: what would otherwise be counted anew at each start
+ * gaps          where samples are missing, and why (gap.ts); bus is NULL for all, to_us while it lasts, count where
+ *               it isn't known
+ * totals        one row: what would otherwise be counted anew at each start; recorded_until_us is the wall clock at
+ *               the last commit of a run that had live buses
  *
  * Timestamps are integer microseconds since the epoch. Segments hold lower sequence numbers than chunks.
  */
@@ -83,6 +86,16 @@ const VERSION_2 = `
     max_timestamp_us INTEGER NOT NULL,
     samples BLOB NOT NULL
   ) STRICT;
+  CREATE TABLE gaps (
+    id INTEGER PRIMARY KEY,
+    bus TEXT,
+    cause TEXT NOT NULL,
+    from_us INTEGER NOT NULL,
+    to_us INTEGER,
+    count INTEGER
+  ) STRICT;
+  CREATE INDEX gaps_by_time ON gaps (from_us);
+  ALTER TABLE totals ADD COLUMN recorded_until_us INTEGER;
 `;
 
 /** What takes a database from one version to the next, by the version it starts from. */
