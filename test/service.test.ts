@@ -128,6 +128,23 @@ describe('the service', { concurrency: 2 }, () => {
     assert.equal((await second.stop()).code, 0);
   });
 
+  test('killed while a bus is down does not forget that it was', async (t) => {
+    const cwd = temporaryDirectory(t);
+    const first = await start(t, cwd, '--bus', 'socketcan:nosuchcan0', '--bus', 'sim:kart');
+    const [lasting] = await eventually(first.gaps, (gaps) => gaps.length > 0);
+    assert.equal(lasting!.ongoing, true);
+    await whenStored(first, 100);
+    await first.stop('SIGKILL');
+    const deadS = Date.now() / 1000;
+    const second = await start(t, cwd);
+    const [down, off] = await eventually(second.gaps, (gaps) => gaps.length === 2);
+    assert.deepEqual(down, { ...lasting, to: down!.to, ongoing: false });
+    assert.ok(down.to >= down.from && down.to <= deadS, `${down.from} to ${down.to}, killed at ${deadS}`);
+    assert.equal(off!.cause, 'service_down');
+    assert.ok(off!.from >= down.to && off!.from <= deadS, `${off!.from}`);
+    assert.equal((await second.stop()).code, 0);
+  });
+
   test('serves although its CAN interface is missing, and says so', async (t) => {
     const cwd = temporaryDirectory(t);
     const service = await start(t, cwd, '--bus', 'socketcan:nosuchcan0', '--bus', 'sim:kart');
