@@ -2,6 +2,7 @@
 export { type CanFrame, FRAME_FLAG } from './bus/can-frame.ts';
 export { loadConfig } from './config/load-config.ts';
 export type { CollectorConfig } from './config/schema.ts';
+export type { Gap, GapCause, GapQuery } from './history/gap.ts';
 export type {
   ColumnsPage,
   ColumnsQuery,

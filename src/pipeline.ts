@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { Bus } from './bus/bus.ts';
+import { isLive } from './bus/bus-url.ts';
 import type { FrameBatch } from './bus/frame-batch.ts';
 import type { BusConfig, HistoryConfig } from './config/schema.ts';
 import { PersistentTelemetryStore } from './history/persistent-telemetry-store.ts';
@@ -47,7 +48,11 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
   const table = new SeriesTable(registry);
   const state = new TelemetryStore(table);
   const history = new PersistentTelemetryStore(
-    { ...config.history, log: log.child({ stage: 'history' }) },
+    {
+      ...config.history,
+      isLive: config.buses.some(({ spec }) => isLive(spec)),
+      log: log.child({ stage: 'history' }),
+    },
     table,
   );
 
@@ -84,6 +89,10 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
       log: log.child({ stage: 'bus' }),
       onFrames: (frames, release) => takeFrames(source, frames, release),
       onEnded: () => end.resolve(),
+      onDown(fromUs, toUs) {
+        if (isLive(spec)) history.gap({ bus: name, cause: 'bus_down', fromUs, toUs, count: null });
+      },
+      onDrops: (count, fromUs, toUs) => history.gap({ bus: name, cause: 'kernel', fromUs, toUs, count }),
     });
     const source = { bus, decoder };
     endings.push(end.promise);

@@ -5,7 +5,7 @@ import { performance } from 'node:perf_hooks';
 import type { StatusReply } from './api/schemas.ts';
 import type { CollectorConfig } from './config/schema.ts';
 import type { Pipeline, Source } from './pipeline.ts';
-import { SERIES_MAX } from './shared/limits.ts';
+import { GAPS_MAX, SERIES_MAX } from './shared/limits.ts';
 import { VERSION } from './version.ts';
 
 const LINUX_TEMPERATURE = '/sys/class/thermal/thermal_zone0/temp';
@@ -75,6 +75,7 @@ function historyReport({ history: config }: CollectorConfig, { history }: Pipeli
     last_commit_ms: status.lastCommitMs,
     problem: status.problem,
     damages: status.damages,
+    gaps: { count: status.size.gaps, max: GAPS_MAX },
     max_samples: config.maxSamples,
     max_age_s: config.maxAgeMs === null ? null : config.maxAgeMs / 1000,
     max_bytes: config.maxBytes,

@@ -82,6 +82,8 @@ describe('the service', { concurrency: 2 }, () => {
     assert.ok(signals.length >= 20, String(signals.length));
     assert.ok(signals.every(({ stale, rate_hz, count }) => stale && rate_hz === 0 && count > 0));
     assert.equal((await second.status()).history.samples, stored);
+    // With a log alone nothing was missed.
+    assert.deepEqual(await second.gaps(), []);
     const [newest] = await second.history('limit=1');
     assert.equal(newest?.seq, stored);
     assert.equal((await second.stop()).code, 0);
@@ -108,11 +110,38 @@ describe('the service', { concurrency: 2 }, () => {
     const cwd = temporaryDirectory(t);
     const first = await start(t, cwd);
     const { history } = await whenStored(first, 200);
+    assert.deepEqual(await first.gaps(), []);
     await first.stop('SIGKILL');
+    const deadS = Date.now() / 1000;
     const second = await start(t, cwd);
     assert.ok((await second.status()).history.samples >= history.samples);
     const seqs = (await second.history('limit=10000&order=asc')).map(({ seq }) => seq);
     assert.equal(new Set(seqs).size, seqs.length);
+
+    // The time between is a gap: from a commit of the first to the start of the second.
+    const [gap] = await eventually(second.gaps, (gaps) => gaps.length > 0);
+    const { started } = await second.status();
+    assert.ok(gap!.from >= history.last_timestamp! && gap!.from <= deadS, `${gap!.from} to ${deadS}`);
+    assert.ok(gap!.to >= deadS && gap!.to <= started, `${deadS} to ${gap!.to} to ${started}`);
+    const { cause, bus, count, ongoing } = gap!;
+    assert.deepEqual([cause, bus, count, ongoing], ['service_down', null, null, false]);
+    assert.equal((await second.stop()).code, 0);
+  });
+
+  test('killed while a bus is down does not forget that it was', async (t) => {
+    const cwd = temporaryDirectory(t);
+    const first = await start(t, cwd, '--bus', 'socketcan:nosuchcan0', '--bus', 'sim:kart');
+    const [lasting] = await eventually(first.gaps, (gaps) => gaps.length > 0);
+    assert.equal(lasting!.ongoing, true);
+    await whenStored(first, 100);
+    await first.stop('SIGKILL');
+    const deadS = Date.now() / 1000;
+    const second = await start(t, cwd);
+    const [down, off] = await eventually(second.gaps, (gaps) => gaps.length === 2);
+    assert.deepEqual(down, { ...lasting, to: down!.to, ongoing: false });
+    assert.ok(down.to >= down.from && down.to <= deadS, `${down.from} to ${down.to}, killed at ${deadS}`);
+    assert.equal(off!.cause, 'service_down');
+    assert.ok(off!.from >= down.to && off!.from <= deadS, `${off!.from}`);
     assert.equal((await second.stop()).code, 0);
   });
 
@@ -125,6 +154,8 @@ describe('the service', { concurrency: 2 }, () => {
     );
     assert.match(buses[0]?.problem?.message ?? '', /nosuchcan0/);
     assert.equal((await fetch(`${service.url}/readyz`)).status, 503);
+    const [down] = await eventually(service.gaps, (gaps) => gaps.length > 0);
+    assert.deepEqual([down!.bus, down!.cause, down!.ongoing], [buses[0]!.name, 'bus_down', true]);
     await whenStored(service, 100);
     const { code, tookMs } = await service.stop();
     assert.equal(code, 0);

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { GAP_CAUSES } from '../history/gap.ts';
 
 /** What goes over the wire. The types of clients and of the dashboard come from here. */
 
@@ -73,6 +74,26 @@ export const SampleSchema = Type.Object(
   { title: 'Sample' },
 );
 
+export const GapSchema = Type.Object(
+  {
+    bus: Type.Unsafe<string | null>({ type: ['string', 'null'], description: 'null for all buses' }),
+    cause: Type.Enum([...GAP_CAUSES]),
+    from: Type.Number({ description: 'seconds since the epoch' }),
+    to: Type.Number({ description: 'while it lasts, the moment of the answer' }),
+    count: Type.Unsafe<number | null>({
+      type: ['integer', 'null'],
+      description: 'frames (kernel) or samples that are missing; null where nobody knows',
+    }),
+    ongoing: Type.Boolean({ description: 'whether it lasts' }),
+  },
+  { title: 'Gap' },
+);
+
+export const GapsSchema = Type.Object(
+  { gaps: Type.Array(GapSchema, { description: 'in the order of their beginnings' }) },
+  { title: 'Gaps' },
+);
+
 const SpanColumn = Type.Array(Nullable.number);
 
 export const SeriesSchema = Type.Object(
@@ -93,6 +114,7 @@ export const SeriesSchema = Type.Object(
       }),
       { description: 'in the order in which they were asked for; null where a span has no sample' },
     ),
+    gaps: Type.Array(GapSchema, { description: 'where samples are missing: those that touch the span' }),
   },
   { title: 'Series' },
 );
@@ -157,6 +179,7 @@ export const StatusSchema = Type.Object(
       last_commit_ms: Nullable.number,
       problem: ProblemSchema,
       damages: Type.Integer({ description: 'times that something stored could not be read' }),
+      gaps: Type.Object({ count: Type.Integer(), max: Type.Integer() }),
       max_samples: Nullable.integer,
       max_age_s: Nullable.number,
       max_bytes: Nullable.integer,
@@ -200,6 +223,8 @@ export type ErrorReply = Static<typeof ErrorSchema>;
 export type SignalStateReply = Static<typeof SignalStateSchema>;
 export type StateReply = Static<typeof StateSchema>;
 export type SeriesReply = Static<typeof SeriesSchema>;
+export type GapReply = Static<typeof GapSchema>;
+export type GapsReply = Static<typeof GapsSchema>;
 export type SampleReply = Static<typeof SampleSchema>;
 export type StatusReply = Static<typeof StatusSchema>;
 export type ReadinessReply = Static<typeof ReadinessSchema>;

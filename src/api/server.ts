@@ -3,6 +3,7 @@ import type { FastifyError } from 'fastify';
 import type { ApiConfig } from '../config/schema.ts';
 import { CollectorError, errorMessage, QueryError } from '../shared/errors.ts';
 import { type ApiInstance, createInstance } from './instance.ts';
+import { gapsRoutes } from './routes/gaps.ts';
 import { healthRoutes } from './routes/health.ts';
 import { historyRoutes } from './routes/history.ts';
 import { overviewRoutes } from './routes/overview.ts';
@@ -30,6 +31,7 @@ export function createServer(sources: ApiSources): ApiServer {
   stateRoutes(instance, sources);
   historyRoutes(instance, sources);
   seriesRoutes(instance, sources);
+  gapsRoutes(instance, sources);
   statusRoutes(instance, sources);
   protocolRoutes(instance, sources);
   return {
@@ -57,7 +59,7 @@ function answerErrors(instance: ApiInstance, { log }: ApiSources): void {
   });
   instance.setNotFoundHandler((request, reply) => {
     const paths =
-      'GET /api/state/current, /api/state/history, /api/state/component/{component_type}/{component_id}, /api/series, /api/status, /api/protocol, /healthz, /readyz';
+      'GET /api/state/current, /api/state/history, /api/state/component/{component_type}/{component_id}, /api/series, /api/gaps, /api/status, /api/protocol, /healthz, /readyz';
     const message = `There is nothing at ${request.method} ${request.url.split('?')[0]}. There is: ${paths}.`;
     return reply.code(404).send(errorReply(404, 'ROUTE_NOT_FOUND', message));
   });

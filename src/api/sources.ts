@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { GapQuery } from '../history/gap.ts';
 import type { HistoryPage, HistoryQuery, SeriesQuery } from '../history/history-query.ts';
 import type { ProtocolRegistry } from '../protocol/protocol-registry.ts';
 import type { SignalState, StateFilter } from '../telemetry/telemetry-store.ts';
@@ -23,4 +24,6 @@ export interface HistorySource {
   query(query: HistoryQuery): Promise<HistoryPage>;
   /** Gives the JSON text of SeriesSchema. */
   series(query: SeriesQuery): Promise<Uint8Array>;
+  /** Gives the JSON text of GapsSchema. */
+  gaps(query: GapQuery): Promise<Uint8Array>;
 }

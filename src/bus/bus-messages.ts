@@ -28,7 +28,13 @@ export type FromBusWorker =
   | { readonly kind: 'frames'; readonly buffer: ArrayBuffer; readonly count: number }
   | { readonly kind: 'state'; readonly state: BusWorkerState; readonly problem: BusProblem | null }
   /** The driver's counters; sent when they changed, at most about once a second. */
-  | { readonly kind: 'driver'; readonly status: DriverStatus }
+  | {
+      readonly kind: 'driver';
+      readonly status: DriverStatus;
+      /** Microseconds since the epoch: when the driver was asked before, whether anything changed or not, and now. */
+      readonly sinceUs: number;
+      readonly nowUs: number;
+    }
   | { readonly kind: 'sent'; readonly id: number; readonly problem: BusProblem | null };
 
 /**

@@ -72,6 +72,11 @@ const SCHEME_FORMS = 'socketcan:can0, candump:drive.log or sim:kart';
 type Scheme = keyof typeof OPTION_FORMS;
 type Options = ReadonlyMap<string, string | true>;
 
+/** Whether what isn't read of a bus is lost. A log that is replayed, at whatever pace, is still there. */
+export function isLive(bus: BusUrl): boolean {
+  return bus.kind !== 'candump';
+}
+
 /** Reads a bus URL; throws BusError BUS_URL_INVALID. */
 export function parseBusUrl(url: string): BusUrl {
   const colonIndex = url.indexOf(':');

@@ -38,6 +38,7 @@ class BusWorker {
   #retryAfterMs = BUS_RETRY_FIRST_MS;
   #driverStatusSent = '';
   #driverStatusAtMs = 0;
+  #driverAskedUs = wallClockUs();
 
   constructor(control: Int32Array<SharedArrayBuffer>, createDriver: (wait: WaitForWake) => BusDriver) {
     this.#control = control;
@@ -172,11 +173,13 @@ class BusWorker {
     const nowMs = performance.now();
     if (!now && nowMs - this.#driverStatusAtMs < BUS_WAIT_MAX_MS) return;
     this.#driverStatusAtMs = nowMs;
+    const sinceUs = this.#driverAskedUs;
+    this.#driverAskedUs = wallClockUs();
     const status = this.#driver.status();
     const text = JSON.stringify(status);
     if (text === this.#driverStatusSent) return;
     this.#driverStatusSent = text;
-    post({ kind: 'driver', status });
+    post({ kind: 'driver', status, sinceUs, nowUs: wallClockUs() });
   }
 
   #waitForStop(): void {

@@ -61,6 +61,7 @@ class Listener {
   readonly numbers: number[] = [];
   readonly frames: { timestampUs: number; canId: number; payload: Uint8Array }[] = [];
   endings = 0;
+  readonly downs: [fromUs: number, toUs: number | null][] = [];
   isHolding = false;
   readonly #held: (() => void)[] = [];
 
@@ -75,6 +76,7 @@ class Listener {
       onEnded: () => {
         this.endings++;
       },
+      onDown: (fromUs, toUs) => void this.downs.push([fromUs, toUs]),
     } satisfies BusOptions);
     buses.push(this.bus);
   }
@@ -251,8 +253,10 @@ describe('a bus', { concurrency: true }, () => {
     const lines: { level: number; code?: string; msg: string }[] = [];
     const log = pino({ level: 'info' }, { write: (line) => lines.push(JSON.parse(line)) });
     const path = join(folder, 'later.log');
+    const createdUs = Date.now() * 1000;
     const listener = new Listener(`candump:${path}?speed=max`, { log });
     const { bus } = listener;
+    const startedUs = Date.now() * 1000;
     bus.start();
     await until('the log is missed', () => bus.status().state === 'unavailable');
     assert.equal(bus.status().problem?.code, 'BUS_UNAVAILABLE');
@@ -260,9 +264,20 @@ describe('a bus', { concurrency: true }, () => {
     await assertBusError(bus.send(frame([])), 'BUS_UNAVAILABLE');
     await sleep(500);
     assert.equal(lines.filter(({ msg }) => msg === 'bus unavailable').length, 1);
+    // Down since the start, not since it was noticed; told once.
+    const downUs = listener.downs[0]![0];
+    assert.ok(downUs >= createdUs && downUs <= startedUs);
+    assert.deepEqual(listener.downs, [[downUs, null]]);
 
+    const madeUs = Date.now() * 1000;
     renameSync(writeLog(10), path);
     await until('the log has ended', () => bus.status().state === 'ended');
+    const backUs = listener.downs[1]![1]!;
+    assert.ok(backUs >= madeUs && backUs <= Date.now() * 1000);
+    assert.deepEqual(listener.downs, [
+      [downUs, null],
+      [downUs, backUs],
+    ]);
     listener.assertInOrder(10);
     assert.equal(bus.status().problem, null);
     assert.equal(bus.status().reopened, 0);
@@ -280,6 +295,9 @@ describe('a bus', { concurrency: true }, () => {
     await listener.bus.stop();
     assert.equal(listener.bus.status().state, 'stopped');
     assert.equal(listener.bus.status().problem, null);
+    const [[fromUs], [sinceUs, toUs]] = listener.downs as [[number, null], [number, number]];
+    assert.deepEqual([listener.downs.length, sinceUs], [2, fromUs]);
+    assert.ok(toUs >= fromUs, 'what has stopped is no longer down');
   });
 
   test('sends a frame to the simulated kart, which answers', async () => {
@@ -381,6 +399,10 @@ describe('a bus whose thread has died', { concurrency: true }, () => {
       assert.equal(bus.status().state, 'open');
       assert.equal(bus.status().problem, null);
       assert.equal(bus.status().reopened, 1);
+      assert.deepEqual(
+        listener.downs.map(([, toUs]) => toUs === null),
+        [true, false],
+      );
       await bus.send(frame(LIGHTS_ON));
       await bus.stop();
     });

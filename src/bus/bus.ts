@@ -1,6 +1,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import { wallClockUs } from '../shared/clock.ts';
 import { BusError } from '../shared/errors.ts';
 import { BUS_RETRY_LONGEST_MS, SEND_QUEUE_FRAMES_MAX } from '../shared/limits.ts';
 import { siblingModule } from '../shared/sibling-module.ts';
@@ -33,6 +34,13 @@ export interface BusOptions {
    */
   readonly onFrames: (batch: FrameBatch, release: () => void) => void;
   readonly onEnded?: () => void;
+  /**
+   * Told that the bus isn't being read since `fromUs`; and again, with `toUs`, when it is or has been stopped.
+   * Both are microseconds since the epoch, by a clock that may have been set back between.
+   */
+  readonly onDown?: (fromUs: number, toUs: number | null) => void;
+  /** Told of frames that the kernel has dropped, at some time from `fromUs` to `toUs`. */
+  readonly onDrops?: (frames: number, fromUs: number, toUs: number) => void;
 }
 
 export interface BusStatus {
@@ -76,6 +84,10 @@ export class Bus {
 
   #state: BusStatus['state'] = 'starting';
   #sinceMs = Date.now();
+  /** Since when the bus isn't being read, while it isn't. */
+  #downSinceUs: number | null = null;
+  /** As this worker's driver counts them. */
+  #kernelDrops = 0;
   #problem: BusProblem | null = null;
   #driver: DriverStatus = {};
   #frames = 0;
@@ -173,6 +185,7 @@ export class Bus {
       name: `bus ${this.name}`,
     });
     this.#worker = worker;
+    this.#kernelDrops = 0;
     worker.on('message', (message: FromBusWorker) => this.#handle(worker, message));
     worker.on('error', (error) => this.#workerDied(error));
     worker.on('exit', () => this.#workerExited(worker));
@@ -189,6 +202,7 @@ export class Bus {
       }
       case 'driver':
         this.#driver = message.status;
+        this.#tellDrops(message.sinceUs, message.nowUs);
         break;
       case 'state':
         this.#enter(message.state, message.problem);
@@ -215,6 +229,7 @@ export class Bus {
   #enter(state: BusWorkerState, problem: BusProblem | null): void {
     const { log, name } = this.#options;
     if (state === 'open') this.#opened++;
+    this.#tellDown(state);
     const isNews = state !== this.#state || problem?.message !== this.#problem?.message;
     if (state !== this.#state) this.#sinceMs = Date.now();
     this.#state = state;
@@ -224,6 +239,25 @@ export class Bus {
       log.warn({ bus: name, code: problem.code, reason: problem.message }, 'bus unavailable');
     else log.info({ bus: name, url: this.#options.url }, `bus ${state}`);
     if (state === 'ended') this.#options.onEnded?.();
+  }
+
+  #tellDown(state: BusWorkerState): void {
+    const { onDown } = this.#options;
+    if (state === 'unavailable') {
+      if (this.#downSinceUs !== null) return;
+      // A bus that can't be opened at the start was missed all the time since.
+      this.#downSinceUs = this.#state === 'starting' ? this.#sinceMs * 1000 : wallClockUs();
+      onDown?.(this.#downSinceUs, null);
+    } else if (this.#downSinceUs !== null) {
+      onDown?.(this.#downSinceUs, wallClockUs());
+      this.#downSinceUs = null;
+    }
+  }
+
+  #tellDrops(fromUs: number, toUs: number): void {
+    const drops = Number(this.#driver.kernel_drops ?? 0);
+    if (drops > this.#kernelDrops) this.#options.onDrops?.(drops - this.#kernelDrops, fromUs, toUs);
+    this.#kernelDrops = drops;
   }
 
   #settleSend(id: number, problem: BusProblem | null): void {

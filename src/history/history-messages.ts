@@ -1,4 +1,5 @@
 import type { SeriesRecord } from '../protocol/series-table.ts';
+import type { Gap, GapQuery } from './gap.ts';
 import type {
   ColumnsPage,
   ColumnsQuery,
@@ -19,6 +20,8 @@ export interface HistoryThreadData {
 export interface WriterThreadData extends HistoryThreadData {
   readonly flushIntervalMs: number;
   readonly retention: Retention;
+  /** Whether any bus is live, so that the time without a service is a gap. */
+  readonly isLive: boolean;
 }
 
 export interface StoredError {
@@ -38,6 +41,8 @@ export type ToWriter =
   /** New series; they come before the first sample of theirs. */
   | { readonly kind: 'series'; readonly series: readonly SeriesRecord[] }
   | { readonly kind: 'samples'; readonly batch: number; readonly count: number }
+  /** What is missing; stored with the next commit. */
+  | { readonly kind: 'gaps'; readonly gaps: readonly Gap[] }
   /** Everything since the last commit becomes durable, if it can; answered with `settled`. */
   | { readonly kind: 'commit' }
   /** The last message; a next start goes on with this number. */
@@ -74,10 +79,11 @@ export type FromWriter =
 export type Question =
   | { readonly kind: 'page'; readonly query: HistoryQuery }
   | { readonly kind: 'series'; readonly query: SeriesQuery }
-  | { readonly kind: 'columns'; readonly query: ColumnsQuery };
+  | { readonly kind: 'columns'; readonly query: ColumnsQuery }
+  | { readonly kind: 'gaps'; readonly query: GapQuery };
 
-/** A page, the JSON text of a series query's answer, or a page of columns. */
-export type Answer = HistoryPage | Uint8Array | ColumnsPage;
+/** A page, of text or of columns, or the JSON text of the answer to any other question. */
+export type Answer = HistoryPage | ColumnsPage | Uint8Array;
 
 export type ToReader =
   | {

@@ -86,6 +86,8 @@ export interface HistorySize {
   readonly samples: number;
   readonly firstTimestampUs: number | null;
   readonly lastTimestampUs: number | null;
+  /** Gaps that are kept. */
+  readonly gaps: number;
   /** The database and its write-ahead log. */
   readonly bytes: number;
 }

@@ -38,6 +38,8 @@ function answerTo(question: Question): Answer {
       return reader.series(question.query);
     case 'columns':
       return reader.columns(question.query);
+    case 'gaps':
+      return reader.gaps(question.query);
   }
 }
 

@@ -1,10 +1,13 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SeriesRecord } from '../protocol/series-table.ts';
-import { COLUMN_PAGE_SAMPLES_MAX } from '../shared/limits.ts';
+import { wallClockUs } from '../shared/clock.ts';
+import { COLUMN_PAGE_SAMPLES_MAX, GAPS_MAX } from '../shared/limits.ts';
 import { BlockReader } from './block-reader.ts';
 import { BucketReader, plotSpans } from './bucket-reader.ts';
 import { ColumnReader, type ColumnSpan } from './column-reader.ts';
 import type { OnDamage } from './damage.ts';
+import type { GapQuery } from './gap.ts';
+import { GapReader } from './gap-reader.ts';
 import type {
   ColumnsPage,
   ColumnsQuery,
@@ -31,6 +34,7 @@ export class HistoryReader {
   readonly #runs: SampleRuns;
   readonly #buckets: BucketReader;
   readonly #columns: ColumnReader;
+  readonly #gaps: GapReader;
   readonly #seriesSince: StatementSync;
   readonly #nextSeq: StatementSync;
   readonly #tail: SampleTail;
@@ -50,6 +54,7 @@ export class HistoryReader {
     this.#runs = new SampleRuns(database, this.#blocks, onDamage);
     this.#buckets = new BucketReader(database, this.#runs, this.#blocks, onDamage);
     this.#columns = new ColumnReader(database, this.#blocks, onDamage, columnPageSamplesMax);
+    this.#gaps = new GapReader(database);
     this.#seriesSince = database.prepare('SELECT * FROM series WHERE id >= ? ORDER BY id');
   }
 
@@ -73,7 +78,12 @@ export class HistoryReader {
       const indexes = signals.map((all) => all.map(({ index }) => index));
       const spans = plotSpans(query);
       const buckets = this.#buckets.read(indexes, spans, tail, this.#series.length);
-      return encoder.encode(seriesText(spans, signals, buckets));
+      const { fromUs, toUs } = spans;
+      const gaps = this.#gaps.read(
+        { bus: query.bus, fromUs, toUs: toUs - 1, limit: GAPS_MAX },
+        wallClockUs(),
+      );
+      return encoder.encode(seriesText(spans, signals, buckets, gaps));
     });
   }
 
@@ -89,6 +99,11 @@ export class HistoryReader {
       const indexes = this.#series.filter(isWanted).map(({ index }) => index);
       return this.#columns.page(indexes, span, tail, this.#series.length);
     });
+  }
+
+  /** Where samples are missing, as the JSON text of GapsSchema. */
+  gaps(query: GapQuery): Uint8Array {
+    return encoder.encode(JSON.stringify({ gaps: this.#gaps.read(query, wallClockUs()) }));
   }
 
   /** One snapshot for the whole answer: what retention or compaction takes away meanwhile is still there. */

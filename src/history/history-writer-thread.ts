@@ -11,7 +11,7 @@ import { HistoryWriter } from './history-writer.ts';
 /** The thread that writes the database: the only one that ever does. */
 
 const port = parentPort!;
-const { path, batches, retention, flushIntervalMs } = workerData as WriterThreadData;
+const { path, batches, retention, flushIntervalMs, isLive } = workerData as WriterThreadData;
 
 /** For so long after a message compaction leaves the thread to what may follow. */
 const QUIET_MS = 10;
@@ -26,6 +26,7 @@ function post(message: FromWriter): void {
 function serve(database: DatabaseSync, lock: DatabaseSync): void {
   const onDamage = (message: string) => post({ kind: 'damaged', message });
   const writer = new HistoryWriter(database, path, retention, SEGMENT_SAMPLES, onDamage);
+  if (isLive) writer.beginLive(wallClockUs());
   writer.reserve();
   post({ kind: 'opened', ...writer.load(), reservedSeq: writer.reservedSeq, size: writer.size() });
 
@@ -47,6 +48,9 @@ function serve(database: DatabaseSync, lock: DatabaseSync): void {
         // A flood of samples isn't to wait for the flush interval with all the batches.
         if (held.length >= SAMPLE_BATCHES_PER_COMMIT_MAX) commit();
         break;
+      case 'gaps':
+        for (const gap of message.gaps) writer.addGap(gap);
+        break;
       case 'commit':
         commit();
         post({ kind: 'settled' });
@@ -54,7 +58,7 @@ function serve(database: DatabaseSync, lock: DatabaseSync): void {
         break;
       case 'close':
         clearTimeout(compaction);
-        commit();
+        commit(true);
         attempt(() => writer.release(message.nextSeq));
         database.close();
         lock.close();
@@ -96,14 +100,17 @@ function serve(database: DatabaseSync, lock: DatabaseSync): void {
 
   compactLater(QUIET_MS);
 
-  function commit(): void {
+  function commit(isLast = false): void {
     attempt(() => {
       const startedMs = performance.now();
       committedAtMs = startedMs;
-      const samples = writer.commit(wallClockUs());
+      const { hasGapsPending } = writer;
+      const samples = writer.commit(wallClockUs(), isLast);
       const durationMs = performance.now() - startedMs;
       const { reservedSeq } = writer;
-      if (samples > 0) post({ kind: 'committed', reservedSeq, size: writer.size(), samples, durationMs });
+      if (samples > 0 || hasGapsPending) {
+        post({ kind: 'committed', reservedSeq, size: writer.size(), samples, durationMs });
+      }
     });
     if (held.length > 0) post({ kind: 'recycle', batches: held.splice(0) });
   }

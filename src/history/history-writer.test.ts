@@ -9,6 +9,7 @@ import { SEQ_RESERVED, SERIES_MAX } from '../shared/limits.ts';
 import { decodeChunk } from './chunk-codec.ts';
 import { openForWriting } from './database.ts';
 import { CHUNKS_DROPPED_PER_COMMIT_MAX } from './expiry.ts';
+import type { Gap } from './gap.ts';
 import { HistoryWriter } from './history-writer.ts';
 import { KEEP_EVERYTHING, type Retention } from './retention.ts';
 
@@ -43,6 +44,16 @@ function samplesAt(timestampsUs: readonly number[], series = 0): PlainSample[] {
 /** `count` samples, a second apart. */
 function samples(count: number, firstUs = NOW_US): PlainSample[] {
   return samplesAt(Array.from({ length: count }, (_, index) => firstUs + index * SECOND_US));
+}
+
+/** The gaps in the file, in the order in which they were recorded. */
+function storedGaps(path: string): Gap[] {
+  const database = new DatabaseSync(path, { readOnly: true });
+  const rows = database
+    .prepare('SELECT bus, cause, from_us AS fromUs, to_us AS toUs, count FROM gaps ORDER BY id')
+    .all();
+  database.close();
+  return rows.map((row) => ({ ...row }) as unknown as Gap);
 }
 
 interface StoredSample extends PlainSample {
@@ -105,7 +116,7 @@ describe('a commit', () => {
     const { path, writer } = openWriter(t);
     assert.deepEqual(
       { ...writer.size(), bytes: 0 },
-      { samples: 0, firstTimestampUs: null, lastTimestampUs: null, bytes: 0 },
+      { samples: 0, firstTimestampUs: null, lastTimestampUs: null, gaps: 0, bytes: 0 },
     );
     writer.addSeries([seriesRecord(0)]);
     writer.append(batchOf(samplesAt([NOW_US + 5, NOW_US, NOW_US + 9, NOW_US + 1]), 1));
@@ -269,6 +280,131 @@ describe('a failure', () => {
       stored(path).map(({ seq }) => seq),
       [1, 2, 8003],
     );
+  });
+});
+
+describe('what is lost', () => {
+  test('by a write that failed is a gap of its span, stored with the next commit that succeeds', (t) => {
+    const { path, writer } = openWriter(t, { ...KEEP_EVERYTHING, maxSamples: 160 });
+    writer.addSeries([seriesRecord(0)]);
+    writer.append(batchOf(samples(2), 1));
+    writer.commit(NOW_US);
+    assert.deepEqual(storedGaps(path), []);
+
+    const lost = { bus: null, cause: 'disk', fromUs: NOW_US - 50, toUs: NOW_US + 99 * SECOND_US };
+    const mendChunks = breakWith(path, 'BEFORE INSERT ON chunks');
+    // All of a batch is lost, also what comes after the chunk that couldn't be written.
+    const batch = [...samplesAt([NOW_US - 50]), ...samples(100)];
+    assert.throws(() => writer.append(batchOf(batch, 3)), /on fire/);
+    assert.equal(writer.rollback(), 101);
+    mendChunks();
+    const mendGaps = breakWith(path, 'BEFORE INSERT ON gaps');
+    writer.append(batchOf(samples(3), 104));
+    assert.throws(() => writer.commit(NOW_US), /on fire/);
+    assert.equal(writer.rollback(), 3);
+    assert.equal(writer.rollback(), 0);
+    assert.deepEqual(storedGaps(path), []);
+    mendGaps();
+
+    // It goes also where no sample comes any more.
+    assert.equal(writer.hasGapsPending, true);
+    assert.equal(writer.commit(NOW_US), 0);
+    assert.deepEqual(storedGaps(path), [{ ...lost, count: 104 }]);
+    assert.deepEqual([writer.hasGapsPending, writer.size().gaps, writer.size().samples], [false, 1, 2]);
+  });
+
+  const AT = (second: number) => NOW_US + second * SECOND_US;
+  const DOWN = { bus: null, cause: 'service_down', count: null };
+
+  /** A run that stores a sample and ends: what it was killed by has no time to say so. */
+  function run(
+    t: TestContext,
+    path: string,
+    [beginUs, sampleUs, commitUs, closeUs]: readonly [number, number, number, number | null],
+    isLive = true,
+  ): Gap[] {
+    const { writer, database } = openWriter(t, UNLIMITED, path);
+    const { nextSeq, series } = writer.load();
+    if (isLive) writer.beginLive(beginUs);
+    if (series.length === 0) writer.addSeries([seriesRecord(0)]);
+    writer.append(batchOf(samplesAt([sampleUs]), nextSeq));
+    writer.commit(commitUs);
+    if (closeUs !== null) writer.commit(closeUs, true);
+    database.close();
+    return storedGaps(path);
+  }
+
+  const runs: [name: string, runs: Parameters<typeof run>[2][], gaps: [from: number, to: number][]][] = [
+    [
+      'is all from the last commit of a run that was killed',
+      [
+        [AT(0), AT(0), AT(0), null],
+        [AT(9), AT(9), AT(9), null],
+      ],
+      [[0, 9]],
+    ],
+    [
+      'is all from the end of a run that was closed',
+      [
+        [AT(0), AT(0), AT(0), AT(1)],
+        [AT(9), AT(9), AT(9), null],
+      ],
+      [[1, 9]],
+    ],
+    [
+      'is nothing before the newest sample that is stored, whatever the clock was when it was',
+      // The second run has a clock of the past, and is killed before it is set.
+      [
+        [AT(0), AT(0), AT(0), AT(1)],
+        [5, 6, 7, null],
+        [AT(60), AT(60), AT(60), null],
+      ],
+      [[0, 60]],
+    ],
+    [
+      'is a moment where a run had a clock of the future, and right again with the next',
+      [
+        [AT(9000), AT(9000), AT(9000), null],
+        [AT(0), AT(1), AT(1), null],
+        [AT(50), AT(50), AT(50), null],
+      ],
+      [
+        [9000, 9000],
+        [1, 50],
+      ],
+    ],
+  ];
+  for (const [name, times, gaps] of runs) {
+    test(`because nothing was running ${name}`, (t) => {
+      const path = join(temporaryDirectory(t), 'collector.db');
+      let found: Gap[] = [];
+      for (const time of times) found = run(t, path, time);
+      assert.deepEqual(
+        found,
+        gaps.map(([from, to]) => ({ ...DOWN, fromUs: AT(from), toUs: AT(to) })),
+      );
+    });
+  }
+
+  test('because no live bus was recorded is told when one is, and a replay changes nothing', (t) => {
+    const path = join(temporaryDirectory(t), 'collector.db');
+    const old = NOW_US - 1e9 * SECOND_US;
+    assert.deepEqual(run(t, path, [AT(0), old, AT(0), AT(1)], false), []);
+    assert.deepEqual(run(t, path, [AT(9), AT(9), AT(9), AT(10)]), []);
+    assert.deepEqual(run(t, path, [AT(20), old, AT(20), AT(25)], false), []);
+    assert.deepEqual(run(t, path, [AT(30), AT(30), AT(30), null]), [
+      { ...DOWN, fromUs: AT(10), toUs: AT(30) },
+    ]);
+  });
+
+  test('because nothing was running is nothing while there was never a sample', (t) => {
+    const opened = openWriter(t);
+    opened.writer.beginLive(NOW_US);
+    opened.writer.commit(NOW_US, true);
+    const next = reopened(t, opened);
+    next.writer.beginLive(AT(100));
+    next.writer.commit(AT(100), true);
+    assert.deepEqual(storedGaps(next.path), []);
   });
 });
 

@@ -7,6 +7,8 @@ import { encodeChunk } from './chunk-codec.ts';
 import { Compactor } from './compactor.ts';
 import type { OnDamage } from './damage.ts';
 import { Expiry } from './expiry.ts';
+import { type Gap, spanOf } from './gap.ts';
+import { GapLedger } from './gap-ledger.ts';
 import type { StoredState } from './history-messages.ts';
 import type { HistorySize } from './history-query.ts';
 import type { Retention } from './retention.ts';
@@ -23,6 +25,7 @@ interface TotalsRow {
   samples: number;
   newest_timestamp_us: number | null;
   reserved_seq: number;
+  recorded_until_us: number | null;
 }
 
 /**
@@ -38,6 +41,7 @@ export class HistoryWriter {
   readonly #upsertState: StatementSync;
   readonly #compactor: Compactor;
   readonly #expiry: Expiry;
+  readonly #gaps: GapLedger;
   readonly #updateTotals: StatementSync;
   readonly #updateReserved: StatementSync;
   readonly #oldestTimestamp: StatementSync;
@@ -53,6 +57,8 @@ export class HistoryWriter {
   readonly #seriesPending: SeriesRecord[] = [];
   #samplesKept: number;
   #samplesPending = 0;
+  /** The timestamps of the samples pending, in batches that nobody fills anew before they are settled. */
+  readonly #timestampsPending: Float64Array[] = [];
   #chunksPending = 0;
   /** What lies in chunks, durably. */
   #chunkSamples: number;
@@ -60,6 +66,9 @@ export class HistoryWriter {
   #nextSeq: number;
   #reservedSeq: number;
   #newestUs: number;
+  /** The wall clock at the last commit of a run with live buses. */
+  #recordedUntilUs: number | null;
+  #isLive = false;
 
   /**
    * `segmentSamplesMax` is what a segment is made of where retention allows it; `onDamage` is told of chunks
@@ -82,7 +91,8 @@ export class HistoryWriter {
     this.#upsertState = database.prepare('INSERT OR REPLACE INTO series_state VALUES (?, ?, ?, ?)');
     this.#expiry = new Expiry(database, retention, onDamage);
     this.#updateTotals = database.prepare(
-      'UPDATE totals SET next_seq = ?, reserved_seq = ?, samples = ?, newest_timestamp_us = ?',
+      `UPDATE totals SET next_seq = ?, reserved_seq = ?, samples = ?, newest_timestamp_us = ?,
+       recorded_until_us = ?`,
     );
     this.#updateReserved = database.prepare('UPDATE totals SET reserved_seq = ?');
     this.#oldestTimestamp = database.prepare(
@@ -102,6 +112,40 @@ export class HistoryWriter {
     this.#reservedSeq = totals.reserved_seq;
     this.#samplesKept = totals.samples;
     this.#newestUs = totals.newest_timestamp_us ?? Number.NEGATIVE_INFINITY;
+    this.#recordedUntilUs = totals.recorded_until_us;
+    this.#gaps = new GapLedger(database);
+    this.#gaps.endLasting(this.#recordedUntilUs);
+  }
+
+  /**
+   * Says that live buses are recorded from now on. Where an earlier run did so and has left samples, the time
+   * between is a gap. It begins where that run was last known to record, but not before a sample that is
+   * stored: the clock of a run may have been wrong, and a replay has brought samples of a time between.
+   */
+  beginLive(wallClockUs: number): void {
+    this.#isLive = true;
+    const row = this.#database
+      .prepare(
+        `SELECT max(max_timestamp_us) AS newest_us FROM (
+          SELECT max_timestamp_us FROM segments UNION ALL SELECT max_timestamp_us FROM chunks
+        ) WHERE max_timestamp_us <= ?`,
+      )
+      .get(wallClockUs) as { newest_us: number | null };
+    const hasSamples = Number.isFinite(this.#newestUs);
+    const untilUs =
+      this.#recordedUntilUs === null || !hasSamples
+        ? null
+        : Math.max(this.#recordedUntilUs, row.newest_us ?? this.#recordedUntilUs);
+    this.#gaps.beginRun(untilUs, wallClockUs, performance.now());
+  }
+
+  addGap(gap: Gap): void {
+    this.#gaps.add(gap);
+  }
+
+  /** Whether gaps wait for a commit. */
+  get hasGapsPending(): boolean {
+    return this.#gaps.hasChanges;
   }
 
   /** What earlier runs left: the series in the order of their indexes, their latest samples, the next number. */
@@ -156,6 +200,7 @@ export class HistoryWriter {
   append(batch: SampleBatch): void {
     if (batch.count === 0) return;
     this.#samplesPending += batch.count;
+    this.#timestampsPending.push(batch.timestampUs.subarray(0, batch.count));
     this.#nextSeq = batch.firstSeq + batch.count;
     if (!this.#database.isTransaction) this.#database.exec('BEGIN IMMEDIATE');
     for (let start = 0; start < batch.count; start += this.#chunkSamplesMax) {
@@ -203,10 +248,15 @@ export class HistoryWriter {
     return this.#compactor.hasOutput;
   }
 
-  /** Makes everything appended durable; returns how many samples that were. Throws what SQLite throws. */
-  commit(wallClockUs: number): number {
+  /**
+   * Makes everything appended durable, and with it the gaps; returns how many samples that were. The last
+   * commit of a run says, even where nothing else is new, that the run has ended now. Throws what SQLite throws.
+   */
+  commit(wallClockUs: number, isLast = false): number {
     const samples = this.#samplesPending;
-    if (samples === 0 && this.#seriesPending.length === 0 && !this.#compactor.hasOutput) return 0;
+    if (this.#isLive) this.#gaps.observeClock(wallClockUs, performance.now());
+    const hasMore = this.#seriesPending.length > 0 || this.#compactor.hasOutput || this.#gaps.hasChanges;
+    if (samples === 0 && !hasMore && !(isLast && this.#isLive)) return 0;
     if (!this.#database.isTransaction) this.#database.exec('BEGIN IMMEDIATE');
     for (const series of this.#seriesPending) this.#insertSeries.run(...rowOfSeries(series));
     for (const series of this.#touched) {
@@ -226,8 +276,10 @@ export class HistoryWriter {
     });
     const kept = this.#samplesKept + samples - moved.samplesDamaged - dropped.samples;
     const reservedSeq = this.#nextSeq + SEQ_RESERVED;
+    this.#gaps.write();
     const newestUs = Number.isFinite(this.#newestUs) ? this.#newestUs : null;
-    this.#updateTotals.run(this.#nextSeq, reservedSeq, kept, newestUs);
+    const recordedUntilUs = this.#isLive ? wallClockUs : this.#recordedUntilUs;
+    this.#updateTotals.run(this.#nextSeq, reservedSeq, kept, newestUs, recordedUntilUs);
     this.#database.exec('COMMIT');
     this.#reservedSeq = reservedSeq;
     this.#chunkSamples += samples - moved.samples - dropped.samplesOfChunks;
@@ -236,16 +288,23 @@ export class HistoryWriter {
     this.#seriesPending.length = 0;
     this.#clearPending();
     this.#compactor.committed();
+    this.#gaps.committed();
     // What the compactor has read may be gone.
     if (dropped.chunks > 0) this.#compactor.restart();
     this.#expiry.vacuum();
     return samples;
   }
 
-  /** Gives up what the open transaction holds, after a failure; returns how many samples that were. */
+  /**
+   * Gives up what the open transaction holds, after a failure; returns how many samples that were. They are a
+   * gap, which goes with the next commit.
+   */
   rollback(): number {
     const samples = this.#samplesPending;
     if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+    if (samples > 0) {
+      this.#gaps.add({ bus: null, cause: 'disk', ...spanOf(this.#timestampsPending), count: samples });
+    }
     this.#clearPending();
     this.#compactor.rolledBack();
     return samples;
@@ -255,6 +314,7 @@ export class HistoryWriter {
     for (const series of this.#touched) this.#isTouched[series] = 0;
     this.#touched.length = 0;
     this.#samplesPending = 0;
+    this.#timestampsPending.length = 0;
     this.#chunksPending = 0;
   }
 
@@ -266,6 +326,7 @@ export class HistoryWriter {
       // was set or a log that was replayed since.
       firstTimestampUs: oldest?.oldest_us ?? null,
       lastTimestampUs: oldest === undefined ? null : this.#newestUs,
+      gaps: this.#gaps.count,
       bytes: fileBytes(this.#path) + fileBytes(`${this.#path}-wal`),
     };
   }

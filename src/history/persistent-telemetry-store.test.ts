@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { append, RPM, registry } from '../../test/support/samples.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
-import type { SampleReply } from '../api/schemas.ts';
+import type { GapReply, SampleReply } from '../api/schemas.ts';
 import { SeriesTable } from '../protocol/series-table.ts';
 import { HistoryError, QueryError } from '../shared/errors.ts';
 import {
@@ -18,6 +18,7 @@ import {
   SAMPLE_BATCHES_MAX,
   SEQ_RESERVED,
 } from '../shared/limits.ts';
+import type { Gap } from './gap.ts';
 import type { HistoryQuery } from './history-query.ts';
 import {
   type HistoryOptions,
@@ -71,6 +72,10 @@ function copyOf(t: TestContext, path: string): string {
   const copy = join(temporaryDirectory(t), 'collector.db');
   for (const suffix of ['', '-wal']) copyFileSync(path + suffix, copy + suffix);
   return copy;
+}
+
+async function gapsOf(store: PersistentTelemetryStore): Promise<GapReply[]> {
+  return JSON.parse(new TextDecoder().decode(await store.gaps({ limit: 100 }))).gaps;
 }
 
 async function until(isTrue: () => boolean): Promise<void> {
@@ -196,6 +201,16 @@ describe('while the writer stands still', () => {
     await store.flush();
     assert.equal(store.status().samplesStored, capacity + 17);
     assert.equal(store.status().batchesInUse, 1);
+    // It is a gap, of both batches together.
+    assert.deepEqual(await gapsOf(store), [
+      {
+        bus: null,
+        cause: 'queue',
+        ...{ from: NOW_US / 1e6, to: (NOW_US + 2 * SAMPLE_BATCH_SAMPLES_MAX - 1) / 1e6 },
+        count: 2 * SAMPLE_BATCH_SAMPLES_MAX,
+        ongoing: false,
+      },
+    ]);
     // The numbers of those lost are left out.
     const last = { ...EVERYTHING, order: 'desc', limit: 18 } as const;
     const seqs = (await samplesOf(store, last)).map(({ seq }) => seq);
@@ -301,6 +316,8 @@ test('a write that fails is counted and told, and later ones succeed', async (t)
   assert.deepEqual(store.status().samplesLost, { queue: 0, write: 5 });
   assert.match(store.status().problem?.message ?? '', /no room/);
   assert.equal(store.status().commits, 1);
+  // The gap could be stored, which says nothing of samples.
+  assert.equal(store.status().size.gaps, 1);
 
   other.exec('DROP TRIGGER broken');
   other.close();
@@ -313,6 +330,81 @@ test('a write that fails is counted and told, and later ones succeed', async (t)
     (await samplesOf(store)).map(({ seq }) => seq),
     [1, 7, 8],
   );
+  const [gap, ...more] = await gapsOf(store);
+  assert.deepEqual(more, []);
+  assert.deepEqual([gap?.cause, gap?.count, gap?.from], ['disk', 5, NOW_US / 1e6]);
+  assert.equal(Math.round((gap!.to - gap!.from) * 1e6), 4);
+});
+
+describe('a gap', () => {
+  const DOWN: Gap = { bus: 'can0', cause: 'bus_down', fromUs: NOW_US, toUs: null, count: null };
+
+  test('is stored by itself within a flush interval, where no sample comes', async (t) => {
+    const { store } = await openStore(t, { flushIntervalMs: 20 });
+    store.gap(DOWN);
+    await until(() => store.status().size.gaps === 1);
+    assert.equal((await gapsOf(store))[0]?.ongoing, true);
+    store.gap({ ...DOWN, toUs: NOW_US + 1_000_000 });
+    let gaps: GapReply[];
+    do gaps = await gapsOf(store);
+    while (gaps[0]?.ongoing === true);
+    assert.deepEqual(gaps, [
+      {
+        bus: 'can0',
+        cause: 'bus_down',
+        from: NOW_US / 1e6,
+        to: NOW_US / 1e6 + 1,
+        count: null,
+        ongoing: false,
+      },
+    ]);
+    assert.deepEqual([store.status().commits, store.status().samplesStored], [0, 0]);
+  });
+
+  test('that could not be stored is stored when it can be, where no sample comes', async (t) => {
+    const { path, store } = await openStore(t, { flushIntervalMs: 20 });
+    const other = new DatabaseSync(path);
+    other.exec("CREATE TRIGGER broken BEFORE INSERT ON gaps BEGIN SELECT RAISE(ABORT, 'no room'); END");
+    store.gap(DOWN);
+    await until(() => store.status().problem !== null);
+    assert.match(store.status().problem!.message, /no room/);
+    other.exec('DROP TRIGGER broken');
+    other.close();
+    await until(() => store.status().size.gaps === 1);
+  });
+
+  test('told last is stored by a close', async (t) => {
+    const first = await openStore(t);
+    first.store.gap(DOWN);
+    first.store.gap({ ...DOWN, toUs: NOW_US + 5_000_000 });
+    await first.store.close();
+    const second = await openStore(t, { path: first.path });
+    assert.equal(second.store.status().size.gaps, 1);
+    assert.equal((await gapsOf(second.store))[0]?.to, NOW_US / 1e6 + 5);
+  });
+
+  test('is the time between two runs, where a source is live', async (t) => {
+    const first = await openStore(t, { isLive: true });
+    first.table.add(RPM);
+    const addedUs = Date.now() * 1000;
+    append(first.store.samples, { timestampUs: addedUs, rawValue: 1, series: 0 });
+    await first.store.close();
+    const closedUs = Date.now() * 1000;
+
+    const replay = await openStore(t, { path: first.path });
+    await replay.store.flush();
+    assert.deepEqual(await gapsOf(replay.store), []);
+    await replay.store.close();
+
+    const reopeningUs = Date.now() * 1000;
+    const { store } = await openStore(t, { path: first.path, isLive: true });
+    await store.flush();
+    const [gap, ...more] = await gapsOf(store);
+    assert.deepEqual(more, []);
+    assert.deepEqual([gap?.bus, gap?.cause, gap?.count], [null, 'service_down', null]);
+    assert.ok(gap!.from * 1e6 >= addedUs && gap!.from * 1e6 <= closedUs, String(gap!.from));
+    assert.ok(gap!.to * 1e6 >= reopeningUs && gap!.to * 1e6 <= Date.now() * 1000, String(gap!.to));
+  });
 });
 
 describe('queries', () => {

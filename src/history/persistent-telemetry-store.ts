@@ -10,6 +10,7 @@ import {
 } from '../shared/limits.ts';
 import { type FaultLog, rateLimited } from '../shared/log.ts';
 import { siblingModule } from '../shared/sibling-module.ts';
+import { addGap, type Gap, type GapQuery, spanOf } from './gap.ts';
 import type {
   Answer,
   FromReader,
@@ -37,6 +38,8 @@ export interface HistoryOptions extends Retention {
   readonly path: string;
   /** How often samples are made durable: what a power cut costs at most. */
   readonly flushIntervalMs: number;
+  /** Whether any source is live, so that what comes while the service isn't running is missing: a gap. */
+  readonly isLive?: boolean;
   readonly log: Logger;
 }
 
@@ -77,7 +80,13 @@ interface PendingQuery {
 /** How long a close lets the reader finish what it was asked. */
 const READER_CLOSE_MS = 500;
 
-const NOTHING_STORED: HistorySize = { samples: 0, firstTimestampUs: null, lastTimestampUs: null, bytes: 0 };
+const NOTHING_STORED: HistorySize = {
+  samples: 0,
+  firstTimestampUs: null,
+  lastTimestampUs: null,
+  gaps: 0,
+  bytes: 0,
+};
 
 /**
  * The history as the main thread sees it: samples go to the writer's thread in batches, queries to the
@@ -103,6 +112,8 @@ export class PersistentTelemetryStore {
   #reservedSeq = 0;
   #seriesTold = 0;
   #seriesToldReader = 0;
+  /** Gaps that the writer is told of when the next commit is asked for, so that they can't pile up before it. */
+  readonly #gapsUntold: Gap[] = [];
   #isUncommitted = false;
   /** Called back, in order, as the writer answers one commit after the other. */
   readonly #commitsAsked: (() => void)[] = [];
@@ -135,11 +146,11 @@ export class PersistentTelemetryStore {
    * HISTORY_UNAVAILABLE.
    */
   open(): Promise<StoredHistory> {
-    const { path, flushIntervalMs, maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs } =
-      this.#options;
+    const { path, flushIntervalMs, isLive = false, maxAgeMs, maxSamples, maxBytes } = this.#options;
+    const { secondsMaxAgeMs, minutesMaxAgeMs } = this.#options;
     const batches = this.#batches.map(({ buffer }) => buffer);
     const retention = { maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs };
-    const workerData: WriterThreadData = { path, batches, flushIntervalMs, retention };
+    const workerData: WriterThreadData = { path, batches, flushIntervalMs, retention, isLive };
     const writer = new Worker(siblingModule(import.meta.url, 'history-writer-thread'), {
       workerData,
       name: 'history writer',
@@ -169,6 +180,8 @@ export class PersistentTelemetryStore {
     this.#state = 'open';
     this.#nextSeq = nextSeq;
     this.samples.begin(nextSeq);
+    // The writer may have found a gap, of the time before this run.
+    this.#isUncommitted = true;
     writer.on('message', (message: FromWriter) => this.#handleWriter(message));
     writer.on('error', (error) => this.#writerDied(error));
     this.#flushTimer = setInterval(() => this.#flush(), this.#options.flushIntervalMs);
@@ -197,6 +210,8 @@ export class PersistentTelemetryStore {
     const next = this.#state === 'open' ? this.#free.pop() : undefined;
     if (next === undefined) {
       this.#lostInQueue += count;
+      const span = spanOf([this.samples.timestampUs.subarray(0, count)]);
+      this.gap({ bus: null, cause: 'queue', ...span, count });
     } else {
       this.#giveToWriter();
       this.#current = next;
@@ -225,6 +240,12 @@ export class PersistentTelemetryStore {
     }
   }
 
+  /** Takes note that samples are missing. It is found once it is stored, with the next commit. */
+  gap(gap: Gap): void {
+    addGap(this.#gapsUntold, gap);
+    this.#isUncommitted = true;
+  }
+
   /** Whether there is room for all that a source can have on the way; otherwise it is to wait. */
   get hasRoom(): boolean {
     return this.#free.length >= SAMPLE_BATCHES_FREE_LOW || this.#state !== 'open';
@@ -245,6 +266,7 @@ export class PersistentTelemetryStore {
   #askForCommit(settled: () => void): void {
     this.#isUncommitted = false;
     this.#commitsAsked.push(settled);
+    if (this.#gapsUntold.length > 0) this.#tellWriter({ kind: 'gaps', gaps: this.#gapsUntold.splice(0) });
     this.#tellWriter({ kind: 'commit' });
   }
 
@@ -274,6 +296,11 @@ export class PersistentTelemetryStore {
    */
   columns(query: ColumnsQuery): Promise<ColumnsPage> {
     return this.#ask({ kind: 'columns', query }) as Promise<ColumnsPage>;
+  }
+
+  /** Asks where samples are missing; gives the JSON text of GapsSchema. Rejects as query() does. */
+  gaps(query: GapQuery): Promise<Uint8Array> {
+    return this.#ask({ kind: 'gaps', query }) as Promise<Uint8Array>;
   }
 
   #ask(question: Question): Promise<Answer> {
@@ -349,11 +376,13 @@ export class PersistentTelemetryStore {
         while (this.#waitingForRoom.length > 0 && this.hasRoom) this.#waitingForRoom.shift()!();
         break;
       case 'committed':
+        this.#size = message.size;
+        // That a gap could be stored doesn't say that samples can.
+        if (message.samples === 0) break;
         this.#commits++;
         this.#reservedSeq = message.reservedSeq;
         this.#samplesStored += message.samples;
         this.#lastCommitMs = message.durationMs;
-        this.#size = message.size;
         this.#problem = null;
         break;
       case 'failed':
@@ -363,6 +392,8 @@ export class PersistentTelemetryStore {
           'history write failed',
         );
         this.#problem = message.error;
+        // What was lost is a gap, which is to be stored even where no sample follows.
+        this.#isUncommitted = true;
         break;
       case 'damaged':
         this.#tellDamage(message.message);

@@ -17,6 +17,10 @@ export const SCHEMA_VERSION = 2;
  * quarantine    what couldn't be read, as it was: kept, and passed over
  * totals        one row: what would otherwise be counted anew at each start; numbers from next_seq up to
  *               reserved_seq may have been seen although they aren't stored
+ * gaps          where samples are missing, and why (gap.ts); bus is NULL for all, to_us while it lasts, count where
+ *               it isn't known
+ * totals        one row: what would otherwise be counted anew at each start; recorded_until_us is the wall clock at
+ *               the last commit of a run that had live buses
  *
  * Timestamps are integer microseconds since the epoch. Segments hold lower sequence numbers than chunks.
  */
@@ -107,6 +111,16 @@ const VERSION_2 = `
   ) STRICT;
   CREATE UNIQUE INDEX rollups_of_segment ON rollups (span_s, first_seq, series);
   ALTER TABLE totals ADD COLUMN reserved_seq INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE gaps (
+    id INTEGER PRIMARY KEY,
+    bus TEXT,
+    cause TEXT NOT NULL,
+    from_us INTEGER NOT NULL,
+    to_us INTEGER,
+    count INTEGER
+  ) STRICT;
+  CREATE INDEX gaps_by_time ON gaps (from_us);
+  ALTER TABLE totals ADD COLUMN recorded_until_us INTEGER;
 `;
 
 /** What takes a database from one version to the next, by the version it starts from. */

@@ -1,5 +1,6 @@
 import { type PhysicalConversion, physicalConversion } from '../protocol/physical-value.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
+import type { GapEntry } from './gap-reader.ts';
 import type { SignalBuckets, Spans } from './signal-buckets.ts';
 
 /**
@@ -10,6 +11,7 @@ export function seriesText(
   { fromUs, toUs, points }: Spans,
   signals: readonly (readonly SeriesRecord[])[],
   buckets: readonly SignalBuckets[],
+  gaps: readonly GapEntry[],
 ): string {
   const stepUs = (toUs - fromUs) / points;
   const timestamps = Array.from(
@@ -22,6 +24,7 @@ export function seriesText(
     step_s: stepUs / 1_000_000,
     timestamps,
     signals: signals.map((series, signal) => signalReply(series.at(-1), buckets[signal]!)),
+    gaps,
   });
 }
 

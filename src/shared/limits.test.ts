@@ -51,6 +51,14 @@ test('a bus that comes back is found within a second', () => {
   assert.ok(limits.BUS_RETRY_LONGEST_MS <= 1000);
 });
 
+test('a bus that comes and goes makes one gap, not one for each attempt to open it', () => {
+  assert.ok(limits.GAP_MERGE_MS > limits.BUS_RETRY_LONGEST_MS);
+});
+
+test('gaps that wait to be stored are few beside those that are kept', () => {
+  assert.ok(limits.GAPS_UNSTORED_MAX < limits.GAPS_MAX / 10);
+});
+
 test('a stop ends within two seconds', () => {
   assert.ok(limits.STOP_DEADLINE_MS < 2000);
 });

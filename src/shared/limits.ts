@@ -125,5 +125,17 @@ export const SERIES_POINTS_MAX = 10_000;
 /** Queries that may wait for the reader thread; one more is answered 503. */
 export const HISTORY_QUERIES_WAITING_MAX = 64;
 
+/** Gaps that are kept. At 50 bytes each half a megabyte; a vehicle that is switched off has one a day. */
+export const GAPS_MAX = 10_000;
+
+/** Gaps of one bus and cause that are no further apart become one: longer than a bus is retried after. */
+export const GAP_MERGE_MS = 2000;
+
+/**
+ * Gaps that wait to be stored, while the writer stands still or the disk is full; further ones become one
+ * with the last of their bus and cause, however far apart.
+ */
+export const GAPS_UNSTORED_MAX = 256;
+
 /** How long a stop may take before the process ends by force. */
 export const STOP_DEADLINE_MS = 1_800;

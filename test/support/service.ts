@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { SampleReply, StateReply, StatusReply } from '../../src/api/schemas.ts';
+import type { GapReply, GapsReply, SampleReply, StateReply, StatusReply } from '../../src/api/schemas.ts';
 
 export const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url));
 const ENTRY = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
@@ -19,6 +19,7 @@ export interface Service {
   state(): Promise<StateReply>;
   status(): Promise<StatusReply>;
   history(query?: string): Promise<SampleReply[]>;
+  gaps(query?: string): Promise<GapReply[]>;
   /** Ends it; gives the exit code (null for a signal's death) and how long that took. */
   stop(signal?: NodeJS.Signals): Promise<{ code: number | null; tookMs: number }>;
 }
@@ -71,6 +72,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     state: () => get('/api/state/current'),
     status: () => get('/api/status'),
     history: (query = 'limit=100') => get(`/api/state/history?${query}`),
+    gaps: async (query = '') => (await get<GapsReply>(`/api/gaps?${query}`)).gaps,
     async stop(signal = 'SIGTERM') {
       const startedMs = performance.now();
       if (child.exitCode === null) child.kill(signal);

@@ -186,6 +186,15 @@ test('every frame was stored or counted as lost, and nothing is harmed', async (
   // Frames are numbered from 1 and none came twice, so the gaps are what was lost.
   const dropped = Number(buses[0]!.driver.kernel_drops);
   assert.equal(await counter(), samples.length + lost + dropped);
+
+  // The gaps say the same: so many samples, when the disk was full, and never beside what is stored.
+  assert.equal(history.samples_lost.queue, 0);
+  const wasFull = await eventually(
+    async () => (await service.gaps()).filter(({ cause }) => cause === 'disk'),
+    (gaps) => gaps.reduce((total, { count }) => total + count!, 0) === history.samples_lost.write,
+  );
+  assert.ok(wasFull.length > 0 && wasFull.every(({ bus, ongoing }) => bus === null && !ongoing));
+  assert.ok(wasFull[0]!.from > samples[0]!.timestamp && wasFull.at(-1)!.to < samples.at(-1)!.timestamp);
   assert.equal((await service.stop()).code, 0, service.output());
   assert.equal(integrity(), 'ok');
   process.stdout.write(

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
-import type { SampleReply, StatusReply } from '../../src/api/schemas.ts';
+import type { GapReply, SampleReply, StatusReply } from '../../src/api/schemas.ts';
 import { CHECKOUT, eventually, type Service, startService } from '../support/service.ts';
 
 /**
@@ -100,6 +100,10 @@ after(() => service?.stop('SIGKILL'));
 
 function cansend(frame: string): void {
   execFileSync('cansend', ['vcan0', frame]);
+}
+
+function countOf(gaps: readonly GapReply[], wanted: GapReply['cause']): number {
+  return gaps.reduce((total, { cause, count }) => (cause === wanted ? total + (count ?? 0) : total), 0);
 }
 
 function ip(...args: string[]): void {
@@ -223,12 +227,15 @@ test('20,000 frames back to back arrive, and every one that does not is counted'
       status.history.sample_batches.used <= 1 && status.history.samples >= now.frames - before.frames,
   );
   assert.deepEqual(history.samples_lost, { queue: 0, write: 0 });
+  const drops = Number(now.driver.kernel_drops);
+  await eventually(service.gaps, (gaps) => countOf(gaps, 'kernel') === drops);
   process.stdout.write(
     `# ${now.frames - before.frames} of ${sent} frames arrived, the rest were dropped by the kernel\n`,
   );
 });
 
 test('a bus that is deleted is shown as missing, with what to do, and read again when it is back', async () => {
+  const lostS = Date.now() / 1000;
   ip('link', 'del', 'vcan0');
   const { problem } = await eventually(
     async () => bus(await service.status()),
@@ -239,12 +246,23 @@ test('a bus that is deleted is shown as missing, with what to do, and read again
   assert.equal((await fetch(`${service.url}/readyz`)).status, 503);
   assert.equal((await fetch(`${service.url}/healthz`)).status, 200);
 
+  const whileDown = await eventually(
+    () => service.gaps('bus=vcan0'),
+    (gaps) => gaps.at(-1)?.cause === 'bus_down',
+  );
+  const noticedS = bus(await service.status()).since;
+  const lasting = whileDown.at(-1)!;
+  assert.deepEqual([lasting.bus, lasting.ongoing, lasting.count], ['vcan0', true, null]);
+  assert.ok(lasting.from >= lostS && lasting.from <= noticedS, `${lostS} to ${lasting.from} to ${noticedS}`);
+  assert.ok(lasting.to >= lasting.from);
+
   ip('link', 'add', 'vcan0', 'type', 'vcan');
   const down = await eventually(
     async () => bus(await service.status()),
     (status) => /is down/.test(status.problem?.message ?? ''),
   );
   assert.match(down.problem!.message, /sudo ip link set vcan0 up/);
+  const mendedS = Date.now() / 1000;
   ip('link', 'set', 'vcan0', 'up');
   const { reopened } = await eventually(
     async () => bus(await service.status()),
@@ -254,6 +272,21 @@ test('a bus that is deleted is shown as missing, with what to do, and read again
   cansend('002#4800000140000777');
   await eventually(service.state, (state) => state.components.MOTORS?.MOTOR_LEFT_REAR?.RPM?.value === 0x777);
   assert.equal((await fetch(`${service.url}/readyz`)).status, 200);
+  const whenBack = await eventually(service.gaps, (gaps) => gaps.at(-1)?.ongoing === false);
+  const { to, ...ended } = whenBack.at(-1)!;
+  assert.deepEqual(ended, {
+    bus: 'vcan0',
+    cause: 'bus_down',
+    from: lasting.from,
+    count: null,
+    ongoing: false,
+  });
+  assert.ok(to >= mendedS && to <= Date.now() / 1000, `${mendedS} to ${to}`);
+  // It is one of two: the other is the restart of the service.
+  assert.deepEqual(
+    whenBack.filter(({ cause }) => cause !== 'kernel').map(({ cause }) => cause),
+    ['service_down', 'bus_down'],
+  );
   assert.equal((await service.stop('SIGINT')).code, 0);
 });
 

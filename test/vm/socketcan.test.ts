@@ -58,6 +58,8 @@ class Listener {
   readonly bus: Bus;
   readonly frames: Received[] = [];
   isHolding = false;
+  /** As onDrops tells of them. */
+  dropsTold = 0;
   readonly #held: (() => void)[] = [];
 
   constructor(interfaceName: string) {
@@ -68,6 +70,10 @@ class Listener {
       spec: parseBusUrl(url),
       log: pino({ level: 'silent' }),
       onFrames: (batch, release) => this.#take(batch, release),
+      onDrops: (frames, fromUs, toUs) => {
+        this.dropsTold += frames;
+        assert.ok(fromUs <= toUs && toUs <= Date.now() * 1000);
+      },
     });
     buses.push(this.bus);
   }
@@ -197,6 +203,7 @@ test('what the kernel drops while all batches are held is counted', async () => 
   await until('another frame', () => listener.frames.length > before);
   await listener.bus.stop();
   assert.equal(listener.kernelDrops, kernelDrops);
+  assert.equal(listener.dropsTold, kernelDrops);
 });
 
 test('what is sent is seen by others on the bus, and not by the sender', async () => {
@@ -302,6 +309,7 @@ test('frames that came before an interface was lost are not lost with it', async
   listener.assertCountUp();
   // The drops of the socket that is gone stay counted.
   assert.equal(listener.frames.length + listener.kernelDrops, count);
+  assert.equal(listener.dropsTold, listener.kernelDrops);
   await listener.bus.stop();
 });
 

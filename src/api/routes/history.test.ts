@@ -227,6 +227,7 @@ async function serveHistory(
   const queries: HistoryQuery[] = [];
   const history = {
     series: () => Promise.reject(new Error('not asked for here')),
+    gaps: () => Promise.reject(new Error('not asked for here')),
     async query(query: HistoryQuery): Promise<HistoryPage> {
       queries.push(query);
       const answered = answer(query, queries.length);

@@ -32,6 +32,7 @@ test('a signal comes as equal spans with count, min, max, mean and last, in its 
         last: [249, 499, 749, 999],
       },
     ],
+    gaps: [],
   });
 });
 
