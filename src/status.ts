@@ -74,6 +74,10 @@ function historyReport({ history: config }: CollectorConfig, { history }: Pipeli
     commits: status.commits,
     last_commit_ms: status.lastCommitMs,
     problem: status.problem,
+    set_aside:
+      status.setAside === null
+        ? null
+        : { path: status.setAside.path, reason: status.setAside.reason, at: status.setAside.atMs / 1000 },
     damages: status.damages,
     max_samples: config.maxSamples,
     max_age_s: config.maxAgeMs === null ? null : config.maxAgeMs / 1000,

@@ -103,6 +103,14 @@ const ProblemSchema = Type.Unsafe<{ code: string; message: string } | null>({
   required: ['code', 'message'],
 });
 
+/** A damaged database. */
+const SetAsideSchema = Type.Unsafe<{ path: string; reason: string; at: number } | null>({
+  description: 'the database that was damaged and renamed in this run; the history begins after it',
+  type: ['object', 'null'],
+  properties: { path: { type: 'string' }, reason: { type: 'string' }, at: { type: 'number' } },
+  required: ['path', 'reason', 'at'],
+});
+
 const FrameCountsSchema = Type.Record(Type.String(), Type.Integer());
 
 const BusStatusSchema = Type.Object(
@@ -156,6 +164,7 @@ export const StatusSchema = Type.Object(
       commits: Type.Integer(),
       last_commit_ms: Nullable.number,
       problem: ProblemSchema,
+      set_aside: SetAsideSchema,
       damages: Type.Integer({ description: 'times that something stored could not be read' }),
       max_samples: Nullable.integer,
       max_age_s: Nullable.number,

@@ -1,4 +1,5 @@
 import type { SeriesRecord } from '../protocol/series-table.ts';
+import type { SetAside } from './damaged-database.ts';
 import type { HistoryPage, HistoryQuery, HistorySize, SeriesQuery } from './history-query.ts';
 
 /** What both history threads are started with. */
@@ -43,6 +44,8 @@ export type FromWriter =
       /** The sequence number of the first sample to come. */
       readonly nextSeq: number;
       readonly size: HistorySize;
+      /** The damaged database in whose place this one was begun. */
+      readonly setAside: SetAside | null;
     }
   | { readonly kind: 'refused'; readonly error: StoredError }
   /** These batches' samples are durable, or lost. */
@@ -54,6 +57,8 @@ export type FromWriter =
       readonly durationMs: number;
     }
   | { readonly kind: 'failed'; readonly error: StoredError; readonly samplesLost: number }
+  /** The database turned out to be damaged; another one was begun, which has none of what was stored. */
+  | { readonly kind: 'set_aside'; readonly setAside: SetAside }
   /** Something stored can't be read; it was put aside. */
   | { readonly kind: 'damaged'; readonly message: string }
   /** What was handed over before the oldest unanswered `commit` is durable or lost, as was told. */

@@ -10,6 +10,7 @@ import {
 } from '../shared/limits.ts';
 import { type FaultLog, rateLimited } from '../shared/log.ts';
 import { siblingModule } from '../shared/sibling-module.ts';
+import type { SetAside } from './damaged-database.ts';
 import type {
   Answer,
   FromReader,
@@ -57,6 +58,8 @@ export interface HistoryStatus {
   readonly commits: number;
   readonly lastCommitMs: number | null;
   readonly problem: StoredError | null;
+  /** The last database of this run that was damaged and set aside. */
+  readonly setAside: SetAside | null;
   /** Times that a chunk or block was met that can't be read. */
   readonly damages: number;
   readonly batchesInUse: number;
@@ -66,6 +69,7 @@ export interface HistoryStatus {
 }
 
 interface PendingQuery {
+  readonly reader: Worker;
   resolve(answer: Answer): void;
   reject(error: Error): void;
 }
@@ -115,6 +119,7 @@ export class PersistentTelemetryStore {
   #commits = 0;
   #lastCommitMs: number | null = null;
   #problem: StoredError | null = null;
+  #setAside: SetAside | null = null;
   #damages = 0;
   readonly #logFault: FaultLog;
 
@@ -151,6 +156,7 @@ export class PersistentTelemetryStore {
         // What is stored already has been told; only the series after it are new to the writer.
         this.#seriesTold = message.series.length;
         this.#size = message.size;
+        if (message.setAside !== null) this.#tellSetAside(message.setAside);
         resolve({ series: message.series, states: message.states });
       });
     });
@@ -271,7 +277,7 @@ export class PersistentTelemetryStore {
     this.#seriesToldReader = this.#table.count;
     this.publish();
     return new Promise((resolve, reject) => {
-      this.#queries.set(id, { resolve, reject });
+      this.#queries.set(id, { reader, resolve, reject });
       reader.postMessage({ kind: 'ask', id, question, series } satisfies ToReader);
     });
   }
@@ -290,12 +296,13 @@ export class PersistentTelemetryStore {
     reader.on('error', (error) => this.#options.log.error({ err: error }, 'history reader died'));
     reader.on('exit', () => {
       if (this.#reader === reader) this.#reader = null;
-      for (const pending of this.#queries.values()) {
+      for (const [id, pending] of this.#queries) {
+        if (pending.reader !== reader) continue;
+        this.#queries.delete(id);
         pending.reject(
           new HistoryError('HISTORY_READ_FAILED', "The history's reader ended before it answered."),
         );
       }
-      this.#queries.clear();
     });
     return reader;
   }
@@ -321,6 +328,15 @@ export class PersistentTelemetryStore {
     );
   }
 
+  #tellSetAside(setAside: SetAside): void {
+    this.#setAside = setAside;
+    const { path, reason } = setAside;
+    this.#options.log.error(
+      { database: this.#options.path, set_aside: path, reason, look_at_it: `sqlite3 '${path}' .recover` },
+      'the history is damaged: it was set aside, and a new one begun',
+    );
+  }
+
   #handleWriter(message: FromWriter): void {
     switch (message.kind) {
       case 'recycle':
@@ -341,6 +357,12 @@ export class PersistentTelemetryStore {
           'history write failed',
         );
         this.#problem = message.error;
+        break;
+      case 'set_aside':
+        this.#tellSetAside(message.setAside);
+        // The reader answers what it was asked from the old one; the next query starts another.
+        this.#reader?.postMessage({ kind: 'close' } satisfies ToReader);
+        this.#reader = null;
         break;
       case 'damaged':
         this.#tellDamage(message.message);
@@ -371,6 +393,7 @@ export class PersistentTelemetryStore {
       commits: this.#commits,
       lastCommitMs: this.#lastCommitMs,
       problem: this.#problem,
+      setAside: this.#setAside,
       damages: this.#damages,
       batchesInUse: SAMPLE_BATCHES_MAX - this.#free.length,
       batchesMax: SAMPLE_BATCHES_MAX,

@@ -82,6 +82,12 @@ export const SEGMENT_SEQ_SPAN_MAX = 2 ** 20;
 /** Chunks that make a segment however few their samples are: an hour of a quiet bus, flushed each second. */
 export const SEGMENT_CHUNKS_MAX = 4096;
 
+/**
+ * Damaged databases that one run sets aside. Each keeps the room on the disk that it has, and a card on which
+ * so many are damaged will do the same to the next; then the history fails and says so.
+ */
+export const DATABASES_SET_ASIDE_MAX = 3;
+
 /** Samples in one answer of /api/state/history; more come with a cursor or as a stream. */
 export const HISTORY_PAGE_SAMPLES_MAX = 10_000;
 
