@@ -4,6 +4,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { batchOf, type PlainSample, seriesRecord } from '../../test/support/samples.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import { makeVersion1 } from '../../test/support/version-1.ts';
 import { SEGMENT_SEQ_SPAN_MAX } from '../shared/limits.ts';
 import { BLOCK_SAMPLES_MAX } from './block-codec.ts';
 import { openForReading, openForWriting } from './database.ts';
@@ -177,10 +178,8 @@ test('a database of version 1 gets the new tables and keeps its samples', (t) =>
   const first = open(t, path);
   append(first.writer, 1, 3 * SEGMENT_SAMPLES);
   const before = first.stored();
-  first.database.exec(
-    'DROP TABLE blocks; DROP TABLE segments; DROP TABLE quarantine; PRAGMA user_version = 1',
-  );
   first.close();
+  makeVersion1(path);
 
   const { database, writer, stored } = open(t, path);
   assert.equal(database.prepare('PRAGMA user_version').get()!.user_version, 2);

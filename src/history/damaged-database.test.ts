@@ -138,7 +138,7 @@ const DAMAGED: readonly Damaged[] = [
     reason: /no such table/,
     damage: (path) => overwrite(path, 103, PAGE_BYTES - 103, 0),
   },
-  ...['series', 'series_state', 'totals', 'chunks', 'segments', 'blocks'].map((table) => ({
+  ...['series', 'series_state', 'totals', 'chunks', 'segments', 'blocks', 'definitions'].map((table) => ({
     name: `whose table ${table} begins with garbage`,
     reason: MALFORMED,
     damage: (path: string) => overwritePage(path, rootPage(path, table)),
@@ -152,6 +152,11 @@ const DAMAGED: readonly Damaged[] = [
     name: 'whose series have a gap',
     reason: /series are missing/,
     damage: (path) => execute(path, 'UPDATE series SET id = 7; UPDATE series_state SET series = 7'),
+  },
+  {
+    name: 'whose series have no definitions',
+    reason: /a series has no definition/,
+    damage: (path) => execute(path, 'DELETE FROM definitions'),
   },
   {
     name: 'whose states have no series',

@@ -25,7 +25,17 @@ function tablesOf(database: DatabaseSync): unknown[] {
     .map(({ name }) => name);
 }
 
-const TABLES = ['blocks', 'chunks', 'quarantine', 'segments', 'series', 'series_state', 'totals'];
+const TABLES = [
+  'blocks',
+  'chunks',
+  'definitions',
+  'protocols',
+  'quarantine',
+  'segments',
+  'series',
+  'series_state',
+  'totals',
+];
 
 describe('opening for writing', () => {
   test('makes the database and the directories above it', (t) => {

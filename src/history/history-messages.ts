@@ -13,6 +13,8 @@ export interface WriterThreadData extends HistoryThreadData {
   readonly flushIntervalMs: number;
   readonly maxAgeMs: number | null;
   readonly maxSamples: number | null;
+  /** The text of each .proto file in force, by its name. */
+  readonly protocolFiles: Readonly<Record<string, string>>;
 }
 
 export interface StoredError {

@@ -20,7 +20,8 @@ import { HistoryWriter } from './history-writer.ts';
 /** The thread that writes the database: the only one that ever does. */
 
 const port = parentPort!;
-const { path, batches, maxAgeMs, maxSamples, flushIntervalMs } = workerData as WriterThreadData;
+const { path, batches, maxAgeMs, maxSamples, flushIntervalMs, protocolFiles } =
+  workerData as WriterThreadData;
 
 /** For so long after a message compaction leaves the thread to what may follow. */
 const QUIET_MS = 10;
@@ -55,6 +56,7 @@ function openHistory(): Opened {
     checkContents(database);
     const onDamage = (message: string) => post({ kind: 'damaged', message });
     const writer = new HistoryWriter(database, path, { maxAgeMs, maxSamples }, SEGMENT_SAMPLES, onDamage);
+    writer.useProtocol(protocolFiles);
     return { database, writer, stored: writer.load() };
   } catch (error) {
     const damage = damageOfOpening(error);

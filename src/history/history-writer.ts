@@ -8,7 +8,14 @@ import { Compactor } from './compactor.ts';
 import type { StoredState } from './history-messages.ts';
 import type { HistorySize } from './history-query.ts';
 import type { OnDamage } from './sample-runs.ts';
-import { rowOfSeries, type SeriesRow, seriesOfRow } from './series-rows.ts';
+import {
+  canonicalJson,
+  rowOfSeries,
+  SELECT_SERIES,
+  type SeriesRow,
+  seriesOfRow,
+  textHash,
+} from './series-rows.ts';
 
 /**
  * A segment, and a chunk, is at most so much of the samples kept, so that retention, which drops whole ones,
@@ -67,6 +74,8 @@ export class HistoryWriter {
   readonly #chunkSamplesMax: number;
   readonly #insertChunk: StatementSync;
   readonly #insertSeries: StatementSync;
+  readonly #insertDefinition: StatementSync;
+  readonly #insertProtocol: StatementSync;
   readonly #upsertState: StatementSync;
   readonly #compactor: Compactor;
   readonly #oldestSegments: StatementSync;
@@ -86,6 +95,8 @@ export class HistoryWriter {
 
   /** Series that no commit has made durable yet; a failed transaction's come again in the next. */
   readonly #seriesPending: SeriesRecord[] = [];
+  /** The protocol's files, until a commit has made them durable. */
+  #protocolPending: string | null = null;
   #samplesKept: number;
   #samplesPending = 0;
   #chunksPending = 0;
@@ -114,6 +125,8 @@ export class HistoryWriter {
     this.#compactor = new Compactor(database, Math.min(segmentSamplesMax, runSamplesMax), onDamage);
     this.#insertChunk = database.prepare('INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)');
     this.#insertSeries = database.prepare('INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#insertDefinition = database.prepare('INSERT OR IGNORE INTO definitions VALUES (?, ?)');
+    this.#insertProtocol = database.prepare('INSERT OR IGNORE INTO protocols VALUES (?, ?, ?)');
     this.#upsertState = database.prepare('INSERT OR REPLACE INTO series_state VALUES (?, ?, ?, ?)');
     this.#oldestSegments = database.prepare(
       'SELECT first_seq, count, max_timestamp_us, first_block, last_block FROM segments ORDER BY first_seq LIMIT ?',
@@ -147,7 +160,7 @@ export class HistoryWriter {
   /** What earlier runs left: the series in the order of their indexes, their latest samples, the next number. */
   load(): { series: SeriesRecord[]; states: StoredState[]; nextSeq: number } {
     const series = this.#database
-      .prepare('SELECT * FROM series ORDER BY id')
+      .prepare(`${SELECT_SERIES} ORDER BY id`)
       .all()
       .map((row) => seriesOfRow(row as unknown as SeriesRow));
     const states = this.#database
@@ -161,6 +174,11 @@ export class HistoryWriter {
       this.#count[state.series] = state.count;
     }
     return { series, states, nextSeq: this.#nextSeq };
+  }
+
+  /** Stores the protocol's files, a text by each one's name, with the first samples recorded under them. */
+  useProtocol(files: Readonly<Record<string, string>>): void {
+    this.#protocolPending = canonicalJson(files);
   }
 
   addSeries(series: readonly SeriesRecord[]): void {
@@ -228,7 +246,9 @@ export class HistoryWriter {
     const samples = this.#samplesPending;
     if (samples === 0 && this.#seriesPending.length === 0 && !this.#compactor.hasOutput) return 0;
     if (!this.#database.isTransaction) this.#database.exec('BEGIN IMMEDIATE');
-    for (const series of this.#seriesPending) this.#insertSeries.run(...rowOfSeries(series));
+    for (const series of this.#seriesPending) this.#storeSeries(series);
+    const protocol = samples > 0 ? this.#protocolPending : null;
+    if (protocol !== null) this.#insertProtocol.run(textHash(protocol), wallClockUs, protocol);
     for (const series of this.#touched) {
       this.#upsertState.run(
         series,
@@ -246,11 +266,19 @@ export class HistoryWriter {
     this.#chunkCount += this.#chunksPending - moved.chunks - dropped.chunks;
     this.#samplesKept = kept;
     this.#seriesPending.length = 0;
+    if (protocol !== null) this.#protocolPending = null;
     this.#clearPending();
     this.#compactor.committed();
     // What the compactor has read may be gone.
     if (dropped.chunks > 0) this.#compactor.restart();
     return samples;
+  }
+
+  #storeSeries(series: SeriesRecord): void {
+    const definition = canonicalJson(series.definition);
+    const hash = textHash(definition);
+    this.#insertDefinition.run(hash, definition);
+    this.#insertSeries.run(...rowOfSeries(series, hash));
   }
 
   /** Gives up what the open transaction holds, after a failure; returns how many samples that were. */

@@ -137,7 +137,14 @@ export class PersistentTelemetryStore {
   open(): Promise<StoredHistory> {
     const { path, flushIntervalMs, maxAgeMs, maxSamples } = this.#options;
     const batches = this.#batches.map(({ buffer }) => buffer);
-    const workerData: WriterThreadData = { path, batches, flushIntervalMs, maxAgeMs, maxSamples };
+    const workerData: WriterThreadData = {
+      path,
+      batches,
+      flushIntervalMs,
+      maxAgeMs,
+      maxSamples,
+      protocolFiles: this.#table.protocolFiles,
+    };
     const writer = new Worker(siblingModule(import.meta.url, 'history-writer-thread'), {
       workerData,
       name: 'history writer',

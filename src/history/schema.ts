@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { addDefinitionFunctions } from './series-rows.ts';
 
 /** Counts up with every change of the schema. */
 export const SCHEMA_VERSION = 2;
@@ -12,6 +13,8 @@ export const SCHEMA_VERSION = 2;
  *               greatest, sum and last. A segment's blocks have the ids from first_block to last_block;
  *               `leader` is the block of the segment whose clock this one's is told by
  * quarantine    what couldn't be read, as it was: kept, and passed over
+ * definitions   what the protocol said of a signal when a series began, as JSON by its hash: series.definition
+ * protocols     the .proto files that samples were recorded under, as a JSON object of their texts by name
  * totals        one row: what would otherwise be counted anew at each start
  *
  * Timestamps are integer microseconds since the epoch. Segments hold lower sequence numbers than chunks.
@@ -83,6 +86,11 @@ const VERSION_2 = `
     max_timestamp_us INTEGER NOT NULL,
     samples BLOB NOT NULL
   ) STRICT;
+  CREATE TABLE definitions (hash TEXT PRIMARY KEY, definition TEXT NOT NULL) STRICT;
+  INSERT OR IGNORE INTO definitions
+    SELECT text_hash(text), text FROM (SELECT canonical_definition(definition) AS text FROM series);
+  UPDATE series SET definition = text_hash(canonical_definition(definition));
+  CREATE TABLE protocols (hash TEXT PRIMARY KEY, first_used_us INTEGER NOT NULL, files TEXT NOT NULL) STRICT;
 `;
 
 /** What takes a database from one version to the next, by the version it starts from. */
@@ -96,6 +104,7 @@ const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
 export function migrate(database: DatabaseSync, fromVersion: number, applicationId: number): void {
   // The page size and vacuum mode can only be chosen before the first table is made.
   if (fromVersion === 0) database.exec('PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL');
+  if (fromVersion < SCHEMA_VERSION) addDefinitionFunctions(database);
   for (let version = fromVersion; version < SCHEMA_VERSION; version++) {
     database.exec(
       `BEGIN; PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version + 1}; ${MIGRATIONS[version]} COMMIT`,
