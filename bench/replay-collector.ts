@@ -10,7 +10,13 @@ import { startPipeline } from '../src/pipeline.ts';
 
 const [log, path] = process.argv.slice(2) as [string, string];
 const url = `candump:${encodeURIComponent(log)}?speed=max`;
-const history = { path, flushIntervalMs: 1000, maxAgeMs: null, maxSamples: null };
+const history = {
+  path,
+  flushIntervalMs: 1000,
+  durability: 'full',
+  maxAgeMs: null,
+  maxSamples: null,
+} as const;
 
 let startedMs = 0;
 let startedCpu = process.cpuUsage();

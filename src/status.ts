@@ -82,6 +82,7 @@ function historyReport({ history: config }: CollectorConfig, { history }: Pipeli
     max_samples: config.maxSamples,
     max_age_s: config.maxAgeMs === null ? null : config.maxAgeMs / 1000,
     flush_interval_s: config.flushIntervalMs / 1000,
+    durability: status.durability,
     sample_batches: { used: status.batchesInUse, max: status.batchesMax },
     queries: { used: status.queriesWaiting, max: status.queriesWaitingMax },
   };

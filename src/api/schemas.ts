@@ -169,6 +169,7 @@ export const StatusSchema = Type.Object(
       max_samples: Nullable.integer,
       max_age_s: Nullable.number,
       flush_interval_s: Type.Number(),
+      durability: { ...Nullable.string, description: 'full or relaxed' },
       sample_batches: QueueSchema,
       queries: QueueSchema,
     }),

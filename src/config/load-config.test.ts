@@ -46,6 +46,7 @@ test('without any input the defaults hold, and the result is frozen throughout',
     history: {
       path: `${state}/collector.db`,
       flushIntervalMs: 1_000,
+      durability: 'full',
       maxAgeMs: 2_592_000_000,
       maxSamples: 10_000_000,
     },
@@ -68,7 +69,7 @@ buses:
     url: socketcan:can0?bitrate=250000
   - url: candump:logs/drive.log?speed=max
 node_id: 0x10
-history: {path: ~/kart.db, flush_interval: 250ms, max_age: unlimited, max_samples: unlimited}
+history: {path: ~/kart.db, flush_interval: 250ms, durability: relaxed, max_age: unlimited, max_samples: unlimited}
 api:
   host: '::1'
   port: "0"
@@ -98,7 +99,13 @@ log:
       },
     ],
     nodeId: 16,
-    history: { path: '/home/driver/kart.db', flushIntervalMs: 250, maxAgeMs: null, maxSamples: null },
+    history: {
+      path: '/home/driver/kart.db',
+      flushIntervalMs: 250,
+      durability: 'relaxed',
+      maxAgeMs: null,
+      maxSamples: null,
+    },
     api: { host: '::1', port: 0 },
     log: { level: 'warn', file: null, maxBytes: 500_000, maxFiles: 2 },
   });
@@ -123,6 +130,12 @@ const mistakes: [yaml: string, source: string, path: string, message: RegExp][] 
   ['api:\n  prot: 1', '2:3', 'api', /unknown key: expected host, port; found "prot"; did you mean "port"\?/],
   ['port: 1', '1:1', '', /unknown key.*did you mean "api\.port"\?/],
   ['Buses: []', '1:1', '', /did you mean "buses"\?/],
+  [
+    'history: {durability: none}',
+    '1:23',
+    'history.durability',
+    /^expected one of full, relaxed; found "none"$/,
+  ],
   ['history: {max_bytes: 1GB}', '1:11', 'history', /unknown key/],
   ['history: {max-age: 1d}', '1:11', 'history', /did you mean "max_age"\?/],
   ['__proto__: {a: 1}', '1:1', '', /unknown key/],
@@ -245,6 +258,11 @@ const values: Record<string, [string, unknown][]> = {
     ['1min', 60_000],
     ['2s', 2_000],
     ['100ms', 100],
+  ],
+  'history.durability': [
+    ['full', 'full'],
+    ['relaxed', 'relaxed'],
+    ['full', 'full'],
   ],
   'history.max_age': [
     ['1d', 86_400_000],

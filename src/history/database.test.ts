@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
-import { lockDatabase, openForReading, openForWriting } from './database.ts';
+import { durabilityOf, lockDatabase, openForReading, openForWriting } from './database.ts';
 
 function databasePath(t: TestContext): string {
   return join(temporaryDirectory(t), 'collector.db');
@@ -47,6 +47,21 @@ describe('opening for writing', () => {
     database.close();
     assert.deepEqual(readdirSync(join(path, '..')), ['collector.db']);
   });
+
+  for (const [durability, synchronous] of [
+    ['full', 2],
+    ['relaxed', 1],
+  ] as const) {
+    test(`syncs as ${durability} durability asks for, old and new databases`, (t) => {
+      const path = databasePath(t);
+      for (const _ of ['new', 'old']) {
+        const database = openForWriting(path, durability);
+        assert.deepEqual({ ...database.prepare('PRAGMA synchronous').get() }, { synchronous });
+        assert.equal(durabilityOf(database), durability);
+        database.close();
+      }
+    });
+  }
 
   test('finds again what was written before', (t) => {
     const path = madeDatabase(t);

@@ -8,6 +8,15 @@ import { migrate, SCHEMA_VERSION } from './schema.ts';
 /** Marks a database as ours: "TCol", at byte 68 of the file (sqlite.org/fileformat2.html). */
 const APPLICATION_ID = 0x54436f6c;
 const SQLITE_MAGIC = 'SQLite format 3\0';
+/**
+ * What a power cut costs at most: with `full` what came since the last commit, with `relaxed` the commits since
+ * the last checkpoint of the log too. Neither harms what is older.
+ */
+export type Durability = 'full' | 'relaxed';
+
+/** What `PRAGMA synchronous` calls them (sqlite.org/pragma.html#pragma_synchronous). */
+const SYNCHRONOUS = { full: 2, relaxed: 1 } as const;
+
 const SQLITE_HEADER_BYTES = 100;
 const SQLITE_USER_VERSION_OFFSET = 60;
 const SQLITE_APPLICATION_ID_OFFSET = 68;
@@ -17,7 +26,7 @@ const SQLITE_APPLICATION_ID_OFFSET = 68;
  * HISTORY_NOT_OURS and HISTORY_TOO_NEW leave the file untouched; HISTORY_UNAVAILABLE says what the file
  * system said.
  */
-export function openForWriting(path: string): DatabaseSync {
+export function openForWriting(path: string, durability: Durability = 'full'): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     makeFolder(dirname(path));
@@ -29,9 +38,8 @@ export function openForWriting(path: string): DatabaseSync {
     const version = userVersion(database);
     refuseNewer(path, version);
     migrate(database, version, APPLICATION_ID);
-    // WAL lets the reader read while the writer writes; FULL syncs each commit, so that a power cut costs
-    // no more than what came after the last one.
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    // WAL lets the reader read while the writer writes. FULL syncs each commit, NORMAL each checkpoint.
+    database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${SYNCHRONOUS[durability]}`);
     return database;
   } catch (error) {
     database?.close();
@@ -44,6 +52,11 @@ export function openForWriting(path: string): DatabaseSync {
       },
     );
   }
+}
+
+/** How a database that is open for writing was told to sync. */
+export function durabilityOf(database: DatabaseSync): Durability {
+  return database.prepare('PRAGMA synchronous').get()?.synchronous === SYNCHRONOUS.full ? 'full' : 'relaxed';
 }
 
 export function openForReading(path: string): DatabaseSync {

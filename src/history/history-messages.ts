@@ -1,5 +1,6 @@
 import type { SeriesRecord } from '../protocol/series-table.ts';
 import type { SetAside } from './damaged-database.ts';
+import type { Durability } from './database.ts';
 import type { HistoryPage, HistoryQuery, HistorySize, SeriesQuery } from './history-query.ts';
 
 /** What both history threads are started with. */
@@ -11,6 +12,7 @@ export interface HistoryThreadData {
 
 export interface WriterThreadData extends HistoryThreadData {
   readonly flushIntervalMs: number;
+  readonly durability: Durability;
   readonly maxAgeMs: number | null;
   readonly maxSamples: number | null;
   /** The text of each .proto file in force, by its name. */
@@ -46,6 +48,8 @@ export type FromWriter =
       /** The sequence number of the first sample to come. */
       readonly nextSeq: number;
       readonly size: HistorySize;
+      /** What the database says, not what it was asked for. */
+      readonly durability: Durability;
       /** The damaged database in whose place this one was begun. */
       readonly setAside: SetAside | null;
     }

@@ -13,14 +13,14 @@ import {
   type SetAside,
   setAside,
 } from './damaged-database.ts';
-import { lockDatabase, openForWriting } from './database.ts';
+import { durabilityOf, lockDatabase, openForWriting } from './database.ts';
 import type { FromWriter, StoredError, ToWriter, WriterThreadData } from './history-messages.ts';
 import { HistoryWriter } from './history-writer.ts';
 
 /** The thread that writes the database: the only one that ever does. */
 
 const port = parentPort!;
-const { path, batches, maxAgeMs, maxSamples, flushIntervalMs, protocolFiles } =
+const { path, batches, maxAgeMs, maxSamples, flushIntervalMs, durability, protocolFiles } =
   workerData as WriterThreadData;
 
 /** For so long after a message compaction leaves the thread to what may follow. */
@@ -52,7 +52,7 @@ function openHistory(): Opened {
   }
   let database: DatabaseSync | undefined;
   try {
-    database = openForWriting(path);
+    database = openForWriting(path, durability);
     checkContents(database);
     const onDamage = (message: string) => post({ kind: 'damaged', message });
     const writer = new HistoryWriter(database, path, { maxAgeMs, maxSamples }, SEGMENT_SAMPLES, onDamage);
@@ -83,7 +83,13 @@ function moveAside(reason: string): void {
 }
 
 function serve({ database, writer, stored }: Opened, lock: DatabaseSync): void {
-  post({ kind: 'opened', ...stored, size: writer.size(), setAside: allSetAside.at(-1) ?? null });
+  post({
+    kind: 'opened',
+    ...stored,
+    size: writer.size(),
+    durability: durabilityOf(database),
+    setAside: allSetAside.at(-1) ?? null,
+  });
 
   /** All series, for a database that is begun anew. */
   const known: SeriesRecord[] = [...stored.series];

@@ -11,6 +11,7 @@ import {
 import { type FaultLog, rateLimited } from '../shared/log.ts';
 import { siblingModule } from '../shared/sibling-module.ts';
 import type { SetAside } from './damaged-database.ts';
+import type { Durability } from './database.ts';
 import type {
   Answer,
   FromReader,
@@ -28,8 +29,10 @@ import type { HistoryPage, HistoryQuery, HistorySize, SeriesQuery } from './hist
 export interface HistoryOptions {
   /** The database file. */
   readonly path: string;
-  /** How often samples are made durable: what a power cut costs at most. */
+  /** How often samples are made durable: what a power cut costs at most where durability is full. */
   readonly flushIntervalMs: number;
+  /** Full unless told. */
+  readonly durability?: Durability;
   /** Null keeps samples of any age. */
   readonly maxAgeMs: number | null;
   /** Null keeps any number of samples. */
@@ -47,6 +50,8 @@ export interface HistoryStatus {
   readonly path: string;
   readonly state: 'closed' | 'open' | 'failed';
   readonly size: HistorySize;
+  /** Null until the database was opened. */
+  readonly durability: Durability | null;
   /** Made durable since the start. */
   readonly samplesStored: number;
   readonly samplesLost: {
@@ -112,6 +117,7 @@ export class PersistentTelemetryStore {
 
   #state: HistoryStatus['state'] = 'closed';
   #size = NOTHING_STORED;
+  #durability: Durability | null = null;
   #samplesHandedOver = 0;
   #samplesStored = 0;
   #lostInQueue = 0;
@@ -135,12 +141,13 @@ export class PersistentTelemetryStore {
    * HISTORY_UNAVAILABLE.
    */
   open(): Promise<StoredHistory> {
-    const { path, flushIntervalMs, maxAgeMs, maxSamples } = this.#options;
+    const { path, flushIntervalMs, durability = 'full', maxAgeMs, maxSamples } = this.#options;
     const batches = this.#batches.map(({ buffer }) => buffer);
     const workerData: WriterThreadData = {
       path,
       batches,
       flushIntervalMs,
+      durability,
       maxAgeMs,
       maxSamples,
       protocolFiles: this.#table.protocolFiles,
@@ -163,6 +170,7 @@ export class PersistentTelemetryStore {
         // What is stored already has been told; only the series after it are new to the writer.
         this.#seriesTold = message.series.length;
         this.#size = message.size;
+        this.#durability = message.durability;
         if (message.setAside !== null) this.#tellSetAside(message.setAside);
         resolve({ series: message.series, states: message.states });
       });
@@ -395,6 +403,7 @@ export class PersistentTelemetryStore {
       path: this.#options.path,
       state: this.#state,
       size: this.#size,
+      durability: this.#durability,
       samplesStored: this.#samplesStored,
       samplesLost: { queue: this.#lostInQueue, write: this.#lostInWrite },
       commits: this.#commits,
