@@ -61,7 +61,7 @@ function busReport({ bus, decoder }: Source): StatusReply['buses'][number] {
 
 function historyReport({ history: config }: CollectorConfig, { history }: Pipeline): StatusReply['history'] {
   const status = history.status();
-  const { samples, firstTimestampUs, lastTimestampUs, bytes } = status.size;
+  const { samples, firstTimestampUs, lastTimestampUs, bytes, walBytes } = status.size;
   return {
     path: status.path,
     state: status.state,
@@ -69,6 +69,7 @@ function historyReport({ history: config }: CollectorConfig, { history }: Pipeli
     first_timestamp: firstTimestampUs === null ? null : firstTimestampUs / 1_000_000,
     last_timestamp: lastTimestampUs === null ? null : lastTimestampUs / 1_000_000,
     bytes,
+    wal_bytes: walBytes,
     samples_stored: status.samplesStored,
     samples_lost: status.samplesLost,
     commits: status.commits,

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import { WAL_CHECKPOINT_BYTES, WAL_KEPT_BYTES } from '../shared/limits.ts';
 import { durabilityOf, lockDatabase, openForReading, openForWriting } from './database.ts';
+import { PAGE_BYTES } from './schema.ts';
 
 function databasePath(t: TestContext): string {
   return join(temporaryDirectory(t), 'collector.db');
@@ -44,6 +46,14 @@ describe('opening for writing', () => {
     assert.deepEqual(tablesOf(database), TABLES);
     assert.deepEqual({ ...database.prepare('PRAGMA journal_mode').get() }, { journal_mode: 'wal' });
     assert.deepEqual({ ...database.prepare('PRAGMA synchronous').get() }, { synchronous: 2 });
+    assert.equal(
+      Number(database.prepare('PRAGMA wal_autocheckpoint').get()?.wal_autocheckpoint) * PAGE_BYTES,
+      WAL_CHECKPOINT_BYTES,
+    );
+    assert.deepEqual(
+      { ...database.prepare('PRAGMA journal_size_limit').get() },
+      { journal_size_limit: WAL_KEPT_BYTES },
+    );
     database.close();
     assert.deepEqual(readdirSync(join(path, '..')), ['collector.db']);
   });

@@ -2,8 +2,9 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { errorMessage, HistoryError } from '../shared/errors.ts';
+import { WAL_CHECKPOINT_BYTES, WAL_KEPT_BYTES } from '../shared/limits.ts';
 import { makeFolder } from '../shared/make-folder.ts';
-import { migrate, SCHEMA_VERSION } from './schema.ts';
+import { migrate, PAGE_BYTES, SCHEMA_VERSION } from './schema.ts';
 
 /** Marks a database as ours: "TCol", at byte 68 of the file (sqlite.org/fileformat2.html). */
 const APPLICATION_ID = 0x54436f6c;
@@ -16,6 +17,9 @@ export type Durability = 'full' | 'relaxed';
 
 /** What `PRAGMA synchronous` calls them (sqlite.org/pragma.html#pragma_synchronous). */
 const SYNCHRONOUS = { full: 2, relaxed: 1 } as const;
+
+/** How long a lock that somebody else has is waited for. */
+export const BUSY_TIMEOUT_MS = 5000;
 
 const SQLITE_HEADER_BYTES = 100;
 const SQLITE_USER_VERSION_OFFSET = 60;
@@ -32,14 +36,15 @@ export function openForWriting(path: string, durability: Durability = 'full'): D
     makeFolder(dirname(path));
     refuseForeign(path);
     database = new DatabaseSync(path);
-    database.exec('PRAGMA busy_timeout = 5000');
+    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     // What the header said may be older than what SQLite makes of the file and the log beside it: a newer
     // version that isn't in the file yet, or a first transaction that a power cut has undone.
     const version = userVersion(database);
     refuseNewer(path, version);
     migrate(database, version, APPLICATION_ID);
     // WAL lets the reader read while the writer writes. FULL syncs each commit, NORMAL each checkpoint.
-    database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${SYNCHRONOUS[durability]}`);
+    database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${SYNCHRONOUS[durability]};
+      PRAGMA wal_autocheckpoint = ${WAL_CHECKPOINT_BYTES / PAGE_BYTES}; PRAGMA journal_size_limit = ${WAL_KEPT_BYTES}`);
     return database;
   } catch (error) {
     database?.close();
@@ -61,7 +66,7 @@ export function durabilityOf(database: DatabaseSync): Durability {
 
 export function openForReading(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { readOnly: true });
-  database.exec('PRAGMA busy_timeout = 5000');
+  database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   return database;
 }
 

@@ -62,4 +62,6 @@ export interface HistorySize {
   readonly lastTimestampUs: number | null;
   /** The database and its write-ahead log. */
   readonly bytes: number;
+  /** The write-ahead log alone. */
+  readonly walBytes: number;
 }

@@ -16,6 +16,7 @@ import {
 import { durabilityOf, lockDatabase, openForWriting } from './database.ts';
 import type { FromWriter, StoredError, ToWriter, WriterThreadData } from './history-messages.ts';
 import { HistoryWriter } from './history-writer.ts';
+import { WriteAheadLog } from './write-ahead-log.ts';
 
 /** The thread that writes the database: the only one that ever does. */
 
@@ -40,6 +41,7 @@ const allSetAside: SetAside[] = [];
 interface Opened {
   readonly database: DatabaseSync;
   readonly writer: HistoryWriter;
+  readonly log: WriteAheadLog;
   readonly stored: ReturnType<HistoryWriter['load']>;
 }
 
@@ -57,7 +59,7 @@ function openHistory(): Opened {
     const onDamage = (message: string) => post({ kind: 'damaged', message });
     const writer = new HistoryWriter(database, path, { maxAgeMs, maxSamples }, SEGMENT_SAMPLES, onDamage);
     writer.useProtocol(protocolFiles);
-    return { database, writer, stored: writer.load() };
+    return { database, writer, log: new WriteAheadLog(database, path), stored: writer.load() };
   } catch (error) {
     const damage = damageOfOpening(error);
     try {
@@ -82,7 +84,7 @@ function moveAside(reason: string): void {
   allSetAside.push({ path: setAside(path, atMs), reason, atMs });
 }
 
-function serve({ database, writer, stored }: Opened, lock: DatabaseSync): void {
+function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): void {
   post({
     kind: 'opened',
     ...stored,
@@ -170,6 +172,7 @@ function serve({ database, writer, stored }: Opened, lock: DatabaseSync): void {
       if (samples > 0) post({ kind: 'committed', size: writer.size(), samples, durationMs });
     });
     if (held.length > 0) post({ kind: 'recycle', batches: held.splice(0) });
+    attempt(() => log.trim(performance.now()));
   }
 
   function tellFailure(error: unknown, samplesLost: number): void {
@@ -200,7 +203,7 @@ function serve({ database, writer, stored }: Opened, lock: DatabaseSync): void {
     // Where compaction has met the damage, samples wait in the open transaction.
     if (writer.samplesPending > 0) tellFailure(error, writer.samplesPending);
     database.close();
-    ({ database, writer } = openHistory());
+    ({ database, writer, log } = openHistory());
     writer.addSeries(known);
     post({ kind: 'set_aside', setAside: allSetAside.at(-1)! });
   }

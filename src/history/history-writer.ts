@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SampleBatch } from '../protocol/sample-batch.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
@@ -16,6 +15,7 @@ import {
   seriesOfRow,
   textHash,
 } from './series-rows.ts';
+import { fileBytes, logPath } from './write-ahead-log.ts';
 
 /**
  * A segment, and a chunk, is at most so much of the samples kept, so that retention, which drops whole ones,
@@ -333,6 +333,7 @@ export class HistoryWriter {
   }
 
   size(): HistorySize {
+    const walBytes = fileBytes(logPath(this.#path));
     const oldest = this.#oldestTimestamp.get() as { oldest_us: number } | undefined;
     return {
       samples: this.#samplesKept,
@@ -340,11 +341,8 @@ export class HistoryWriter {
       // was set or a log that was replayed since.
       firstTimestampUs: oldest?.oldest_us ?? null,
       lastTimestampUs: oldest === undefined ? null : this.#newestUs,
-      bytes: fileBytes(this.#path) + fileBytes(`${this.#path}-wal`),
+      bytes: fileBytes(this.#path) + walBytes,
+      walBytes,
     };
   }
-}
-
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

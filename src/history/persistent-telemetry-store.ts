@@ -82,7 +82,13 @@ interface PendingQuery {
 /** How long a close lets the reader finish what it was asked. */
 const READER_CLOSE_MS = 500;
 
-const NOTHING_STORED: HistorySize = { samples: 0, firstTimestampUs: null, lastTimestampUs: null, bytes: 0 };
+const NOTHING_STORED: HistorySize = {
+  samples: 0,
+  firstTimestampUs: null,
+  lastTimestampUs: null,
+  bytes: 0,
+  walBytes: 0,
+};
 
 /**
  * The history as the main thread sees it: samples go to the writer's thread in batches, queries to the

@@ -4,6 +4,8 @@ import { addDefinitionFunctions } from './series-rows.ts';
 /** Counts up with every change of the schema. */
 export const SCHEMA_VERSION = 2;
 
+export const PAGE_BYTES = 4096;
+
 /**
  * series        what the samples of one signal of one node have in common; id is the series' index
  * series_state  the latest sample of each series, for the state at the next start
@@ -103,7 +105,9 @@ const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
  */
 export function migrate(database: DatabaseSync, fromVersion: number, applicationId: number): void {
   // The page size and vacuum mode can only be chosen before the first table is made.
-  if (fromVersion === 0) database.exec('PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL');
+  if (fromVersion === 0) {
+    database.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL`);
+  }
   if (fromVersion < SCHEMA_VERSION) addDefinitionFunctions(database);
   for (let version = fromVersion; version < SCHEMA_VERSION; version++) {
     database.exec(

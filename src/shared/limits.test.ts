@@ -37,6 +37,11 @@ test('a segment, with the chunk that fills it, spans no more numbers than it may
   assert.ok(limits.SEGMENT_SAMPLES + limits.SAMPLE_BATCH_SAMPLES_MAX <= limits.SEGMENT_SEQ_SPAN_MAX);
 });
 
+test('a log that is taken over in time is never emptied by force', () => {
+  assert.ok(2 * limits.WAL_CHECKPOINT_BYTES < limits.WAL_BYTES_MAX);
+  assert.ok(limits.WAL_KEPT_BYTES <= limits.WAL_BYTES_MAX);
+});
+
 test('a bus that comes back is found within a second', () => {
   assert.ok(limits.BUS_RETRY_LONGEST_MS <= 1000);
 });
