@@ -11,7 +11,12 @@ import { startPipeline } from '../src/pipeline.ts';
 
 const [log, path] = process.argv.slice(2) as [string, string];
 const url = `candump:${encodeURIComponent(log)}?speed=max`;
-const history = { path, flushIntervalMs: 1000, ...KEEP_EVERYTHING };
+const history = {
+  path,
+  flushIntervalMs: 1000,
+  durability: 'full',
+  ...KEEP_EVERYTHING,
+} as const;
 
 let startedMs = 0;
 let startedCpu = process.cpuUsage();

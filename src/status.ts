@@ -61,7 +61,7 @@ function busReport({ bus, decoder }: Source): StatusReply['buses'][number] {
 
 function historyReport({ history: config }: CollectorConfig, { history }: Pipeline): StatusReply['history'] {
   const status = history.status();
-  const { samples, firstTimestampUs, lastTimestampUs, bytes } = status.size;
+  const { samples, firstTimestampUs, lastTimestampUs, bytes, walBytes } = status.size;
   return {
     path: status.path,
     state: status.state,
@@ -69,17 +69,23 @@ function historyReport({ history: config }: CollectorConfig, { history }: Pipeli
     first_timestamp: firstTimestampUs === null ? null : firstTimestampUs / 1_000_000,
     last_timestamp: lastTimestampUs === null ? null : lastTimestampUs / 1_000_000,
     bytes,
+    wal_bytes: walBytes,
     samples_stored: status.samplesStored,
     samples_lost: status.samplesLost,
     commits: status.commits,
     last_commit_ms: status.lastCommitMs,
     problem: status.problem,
+    set_aside:
+      status.setAside === null
+        ? null
+        : { path: status.setAside.path, reason: status.setAside.reason, at: status.setAside.atMs / 1000 },
     damages: status.damages,
     gaps: { count: status.size.gaps, max: GAPS_MAX },
     max_samples: config.maxSamples,
     max_age_s: config.maxAgeMs === null ? null : config.maxAgeMs / 1000,
     max_bytes: config.maxBytes,
     flush_interval_s: config.flushIntervalMs / 1000,
+    durability: status.durability,
     sample_batches: { used: status.batchesInUse, max: status.batchesMax },
     queries: { used: status.queriesWaiting, max: status.queriesWaitingMax },
   };

@@ -145,6 +145,14 @@ describe('the service', { concurrency: 2 }, () => {
     assert.equal((await second.stop()).code, 0);
   });
 
+  test('syncs as it is told to, by default each commit', async (t) => {
+    const byDefault = await start(t, temporaryDirectory(t));
+    assert.equal((await byDefault.status()).history.durability, 'full');
+    const relaxed = await start(t, temporaryDirectory(t), '--durability', 'relaxed');
+    assert.equal((await relaxed.status()).history.durability, 'relaxed');
+    await whenStored(relaxed, 100);
+  });
+
   test('serves although its CAN interface is missing, and says so', async (t) => {
     const cwd = temporaryDirectory(t);
     const service = await start(t, cwd, '--bus', 'socketcan:nosuchcan0', '--bus', 'sim:kart');

@@ -125,6 +125,14 @@ const ProblemSchema = Type.Unsafe<{ code: string; message: string } | null>({
   required: ['code', 'message'],
 });
 
+/** A damaged database. */
+const SetAsideSchema = Type.Unsafe<{ path: string; reason: string; at: number } | null>({
+  description: 'the database that was damaged and renamed in this run; the history begins after it',
+  type: ['object', 'null'],
+  properties: { path: { type: 'string' }, reason: { type: 'string' }, at: { type: 'number' } },
+  required: ['path', 'reason', 'at'],
+});
+
 const FrameCountsSchema = Type.Record(Type.String(), Type.Integer());
 
 const BusStatusSchema = Type.Object(
@@ -172,18 +180,21 @@ export const StatusSchema = Type.Object(
       samples: Type.Integer(),
       first_timestamp: Nullable.number,
       last_timestamp: Nullable.number,
-      bytes: Type.Integer(),
+      bytes: Type.Integer({ description: 'the database and its write-ahead log' }),
+      wal_bytes: Type.Integer({ description: 'the write-ahead log alone' }),
       samples_stored: Type.Integer({ description: 'since the start' }),
       samples_lost: Type.Object({ queue: Type.Integer(), write: Type.Integer() }),
       commits: Type.Integer(),
       last_commit_ms: Nullable.number,
       problem: ProblemSchema,
+      set_aside: SetAsideSchema,
       damages: Type.Integer({ description: 'times that something stored could not be read' }),
       gaps: Type.Object({ count: Type.Integer(), max: Type.Integer() }),
       max_samples: Nullable.integer,
       max_age_s: Nullable.number,
       max_bytes: Nullable.integer,
       flush_interval_s: Type.Number(),
+      durability: { ...Nullable.string, description: 'full or relaxed' },
       sample_batches: QueueSchema,
       queries: QueueSchema,
     }),

@@ -37,6 +37,8 @@ export function parseSetting(setting: SettingAnnotation, text: string | null, ba
       return inRange(setting, text, parseDurationMs(text), DURATION_UNITS_MS);
     case 'size':
       return inRange(setting, text, parseSizeBytes(text), SIZE_UNITS_BYTES);
+    case 'choice':
+      return setting.choices?.includes(text) ? { value: text } : wrong(setting, text);
     case 'level':
       return level(setting, text);
     case 'host':
@@ -53,6 +55,7 @@ export function expectedText(setting: SettingAnnotation): string {
   const range = rangeText(setting);
   const forms = {
     buses: 'a list of buses, each with a url',
+    choice: `one of ${setting.choices?.join(', ')}`,
     canId: `a CAN id from ${range}, decimal or as 0x10`,
     duration: `a duration from ${range}, such as ${setting.default}`,
     file: 'the path of a file',

@@ -51,6 +51,7 @@ test('without any input the defaults hold, and the result is frozen throughout',
       maxBytes: 2_147_483_648,
       secondsMaxAgeMs: 63_072_000_000,
       minutesMaxAgeMs: 315_360_000_000,
+      durability: 'full',
     },
     api: { host: '127.0.0.1', port: 5001 },
     log: { level: 'info', file: `${state}/collector.log`, maxBytes: 10_485_760, maxFiles: 5 },
@@ -71,7 +72,7 @@ buses:
     url: socketcan:can0?bitrate=250000
   - url: candump:logs/drive.log?speed=max
 node_id: 0x10
-history: {path: ~/kart.db, flush_interval: 250ms, max_age: unlimited, max_samples: 5000, max_bytes: 128MiB, seconds_max_age: 60d, minutes_max_age: unlimited}
+history: {path: ~/kart.db, flush_interval: 250ms, durability: relaxed, max_age: unlimited, max_samples: 5000, max_bytes: 128MiB, seconds_max_age: 60d, minutes_max_age: unlimited}
 api:
   host: '::1'
   port: "0"
@@ -109,6 +110,7 @@ log:
       maxBytes: 134_217_728,
       secondsMaxAgeMs: 5_184_000_000,
       minutesMaxAgeMs: null,
+      durability: 'relaxed',
     },
     api: { host: '::1', port: 0 },
     log: { level: 'warn', file: null, maxBytes: 500_000, maxFiles: 2 },
@@ -135,6 +137,12 @@ const mistakes: [yaml: string, source: string, path: string, message: RegExp][] 
   ['port: 1', '1:1', '', /unknown key.*did you mean "api\.port"\?/],
   ['Buses: []', '1:1', '', /did you mean "buses"\?/],
   ['history: {max_size: 1GB}', '1:11', 'history', /unknown key/],
+  [
+    'history: {durability: none}',
+    '1:23',
+    'history.durability',
+    /^expected one of full, relaxed; found "none"$/,
+  ],
   ['history: {max-age: 1d}', '1:11', 'history', /did you mean "max_age"\?/],
   ['__proto__: {a: 1}', '1:1', '', /unknown key/],
   ['<<: {api: 1}', '1:1', '', /unknown key/],
@@ -256,6 +264,11 @@ const values: Record<string, [string, unknown][]> = {
     ['1min', 60_000],
     ['2s', 2_000],
     ['100ms', 100],
+  ],
+  'history.durability': [
+    ['full', 'full'],
+    ['relaxed', 'relaxed'],
+    ['full', 'full'],
   ],
   'history.max_age': [
     ['1d', 86_400_000],

@@ -43,6 +43,12 @@ export function formatSetting(setting: SettingAnnotation, value: string | number
   return String(value);
 }
 
+/** What a setting may be, for its row of the table. */
+function rangeCell(setting: SettingAnnotation): string {
+  const or = setting.nullWord && `or ${code(setting.nullWord)}`;
+  return [rangeText(setting), setting.choices?.map(code).join(', '), or].filter(Boolean).join(' ');
+}
+
 /** The range of a setting in words, as `100ms to 1min`; empty where it has none. */
 export function rangeText(setting: SettingAnnotation): string {
   if (setting.minimum === undefined || setting.maximum === undefined) return '';
@@ -55,7 +61,7 @@ export function configurationPage(): string {
     code(setting.path),
     setting.description,
     setting.defaultNote ?? code(setting.default ?? ''),
-    [rangeText(setting), setting.nullWord && `or ${code(setting.nullWord)}`].filter(Boolean).join(' '),
+    rangeCell(setting),
     setting.inputs
       .flatMap(({ flag, placeholder }) => (flag ? code(`--${flag} ${placeholder}`) : []))
       .join(', '),

@@ -15,7 +15,16 @@ import { DURATION_UNITS_MS, SIZE_UNITS_BYTES } from './units.ts';
  */
 
 /** How a setting is written; forms.ts reads and writes each. */
-export type SettingForm = 'buses' | 'canId' | 'duration' | 'file' | 'host' | 'integer' | 'level' | 'size';
+export type SettingForm =
+  | 'buses'
+  | 'canId'
+  | 'choice'
+  | 'duration'
+  | 'file'
+  | 'host'
+  | 'integer'
+  | 'level'
+  | 'size';
 
 /** A flag, an environment variable or both, that give one setting. */
 export interface SettingInput {
@@ -39,12 +48,17 @@ export interface SettingAnnotation {
   readonly inputs: readonly SettingInput[];
   /** The word that turns the setting off; the service is given null. */
   readonly nullWord?: 'none' | 'unlimited';
+  /** What a `choice` is from. */
+  readonly choices?: readonly string[];
   /** In the unit of the service's value: milliseconds, bytes, items. */
   readonly minimum?: number;
   readonly maximum?: number;
 }
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+/** What a power cut may cost: `full`, what came since the last commit; `relaxed`, commits since the last checkpoint. */
+export const DURABILITIES = ['full', 'relaxed'] as const;
 
 export const BUSES_MAX = 16;
 export const BUS_NAME_PATTERN = `^[A-Za-z0-9._-]{1,${BUS_NAME_CHARS_MAX}}$`;
@@ -83,12 +97,26 @@ const HistorySchema = Type.Object({
     annotated({
       key: 'flush_interval',
       form: 'duration',
-      description: 'how often samples are committed; a power cut costs at most this much',
+      description:
+        'how often samples are committed; with full durability a power cut costs at most this much',
       default: '1s',
       minimum: 100,
       maximum: DURATION_UNITS_MS.min,
       flag: 'flush-interval',
       placeholder: 'DURATION',
+    }),
+  ),
+  durability: Type.Enum(
+    DURABILITIES,
+    annotated({
+      key: 'durability',
+      form: 'choice',
+      choices: DURABILITIES,
+      description:
+        'full: each commit is synced to the disk; relaxed: less wear, but a power cut may cost the last minutes. Neither harms what is older',
+      default: 'full',
+      flag: 'durability',
+      placeholder: 'HOW',
     }),
   ),
   maxAgeMs: nullable(

@@ -4,6 +4,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { batchOf, type PlainSample, seriesRecord } from '../../test/support/samples.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import { makeVersion1 } from '../../test/support/version-1.ts';
 import { SEGMENT_SEQ_SPAN_MAX, SEQ_RESERVED } from '../shared/limits.ts';
 import { BLOCK_SAMPLES_MAX } from './block-codec.ts';
 import { openForReading, openForWriting } from './database.ts';
@@ -188,11 +189,8 @@ test('a database of version 1 gets the new tables and keeps its samples', (t) =>
   const first = open(t, path);
   append(first.writer, 1, 2 * SEGMENT_SAMPLES + READY);
   const before = first.stored();
-  const added = ['blocks', 'segments', 'quarantine', 'rollups', 'rollup_segments', 'gaps'];
-  first.database.exec(`${added.map((table) => `DROP TABLE ${table};`).join(' ')}
-    ALTER TABLE totals DROP COLUMN reserved_seq; ALTER TABLE totals DROP COLUMN recorded_until_us;
-    PRAGMA user_version = 1`);
   first.close();
+  makeVersion1(path);
 
   const { database, writer, stored } = open(t, path);
   assert.equal(database.prepare('PRAGMA user_version').get()!.user_version, 2);

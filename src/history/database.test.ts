@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
-import { lockDatabase, openForReading, openForWriting } from './database.ts';
+import { WAL_CHECKPOINT_BYTES, WAL_KEPT_BYTES } from '../shared/limits.ts';
+import { durabilityOf, lockDatabase, openForReading, openForWriting } from './database.ts';
+import { PAGE_BYTES } from './schema.ts';
 
 function databasePath(t: TestContext): string {
   return join(temporaryDirectory(t), 'collector.db');
@@ -28,7 +30,9 @@ function tablesOf(database: DatabaseSync): unknown[] {
 const TABLES = [
   'blocks',
   'chunks',
+  'definitions',
   'gaps',
+  'protocols',
   'quarantine',
   'rollup_segments',
   'rollups',
@@ -45,9 +49,32 @@ describe('opening for writing', () => {
     assert.deepEqual(tablesOf(database), TABLES);
     assert.deepEqual({ ...database.prepare('PRAGMA journal_mode').get() }, { journal_mode: 'wal' });
     assert.deepEqual({ ...database.prepare('PRAGMA synchronous').get() }, { synchronous: 2 });
+    assert.equal(
+      Number(database.prepare('PRAGMA wal_autocheckpoint').get()?.wal_autocheckpoint) * PAGE_BYTES,
+      WAL_CHECKPOINT_BYTES,
+    );
+    assert.deepEqual(
+      { ...database.prepare('PRAGMA journal_size_limit').get() },
+      { journal_size_limit: WAL_KEPT_BYTES },
+    );
     database.close();
     assert.deepEqual(readdirSync(join(path, '..')), ['collector.db']);
   });
+
+  for (const [durability, synchronous] of [
+    ['full', 2],
+    ['relaxed', 1],
+  ] as const) {
+    test(`syncs as ${durability} durability asks for, old and new databases`, (t) => {
+      const path = databasePath(t);
+      for (const _ of ['new', 'old']) {
+        const database = openForWriting(path, durability);
+        assert.deepEqual({ ...database.prepare('PRAGMA synchronous').get() }, { synchronous });
+        assert.equal(durabilityOf(database), durability);
+        database.close();
+      }
+    });
+  }
 
   test('finds again what was written before', (t) => {
     const path = madeDatabase(t);

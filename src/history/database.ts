@@ -2,12 +2,25 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { errorMessage, HistoryError } from '../shared/errors.ts';
+import { WAL_CHECKPOINT_BYTES, WAL_KEPT_BYTES } from '../shared/limits.ts';
 import { makeFolder } from '../shared/make-folder.ts';
-import { migrate, SCHEMA_VERSION } from './schema.ts';
+import { migrate, PAGE_BYTES, SCHEMA_VERSION } from './schema.ts';
 
 /** Marks a database as ours: "TCol", at byte 68 of the file (sqlite.org/fileformat2.html). */
 const APPLICATION_ID = 0x54436f6c;
 const SQLITE_MAGIC = 'SQLite format 3\0';
+/**
+ * What a power cut costs at most: with `full` what came since the last commit, with `relaxed` the commits since
+ * the last checkpoint of the log too. Neither harms what is older.
+ */
+export type Durability = 'full' | 'relaxed';
+
+/** What `PRAGMA synchronous` calls them (sqlite.org/pragma.html#pragma_synchronous). */
+const SYNCHRONOUS = { full: 2, relaxed: 1 } as const;
+
+/** How long a lock that somebody else has is waited for. */
+export const BUSY_TIMEOUT_MS = 5000;
+
 const SQLITE_HEADER_BYTES = 100;
 const SQLITE_USER_VERSION_OFFSET = 60;
 const SQLITE_APPLICATION_ID_OFFSET = 68;
@@ -17,21 +30,21 @@ const SQLITE_APPLICATION_ID_OFFSET = 68;
  * HISTORY_NOT_OURS and HISTORY_TOO_NEW leave the file untouched; HISTORY_UNAVAILABLE says what the file
  * system said.
  */
-export function openForWriting(path: string): DatabaseSync {
+export function openForWriting(path: string, durability: Durability = 'full'): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     makeFolder(dirname(path));
     refuseForeign(path);
     database = new DatabaseSync(path);
-    database.exec('PRAGMA busy_timeout = 5000');
+    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     // What the header said may be older than what SQLite makes of the file and the log beside it: a newer
     // version that isn't in the file yet, or a first transaction that a power cut has undone.
     const version = userVersion(database);
     refuseNewer(path, version);
     migrate(database, version, APPLICATION_ID);
-    // WAL lets the reader read while the writer writes; FULL syncs each commit, so that a power cut costs
-    // no more than what came after the last one.
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    // WAL lets the reader read while the writer writes. FULL syncs each commit, NORMAL each checkpoint.
+    database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${SYNCHRONOUS[durability]};
+      PRAGMA wal_autocheckpoint = ${WAL_CHECKPOINT_BYTES / PAGE_BYTES}; PRAGMA journal_size_limit = ${WAL_KEPT_BYTES}`);
     return database;
   } catch (error) {
     database?.close();
@@ -46,9 +59,14 @@ export function openForWriting(path: string): DatabaseSync {
   }
 }
 
+/** How a database that is open for writing was told to sync. */
+export function durabilityOf(database: DatabaseSync): Durability {
+  return database.prepare('PRAGMA synchronous').get()?.synchronous === SYNCHRONOUS.full ? 'full' : 'relaxed';
+}
+
 export function openForReading(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { readOnly: true });
-  database.exec('PRAGMA busy_timeout = 5000');
+  database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   return database;
 }
 

@@ -1,4 +1,6 @@
 import type { SeriesRecord } from '../protocol/series-table.ts';
+import type { SetAside } from './damaged-database.ts';
+import type { Durability } from './database.ts';
 import type { Gap, GapQuery } from './gap.ts';
 import type {
   ColumnsPage,
@@ -22,6 +24,9 @@ export interface WriterThreadData extends HistoryThreadData {
   readonly retention: Retention;
   /** Whether any bus is live, so that the time without a service is a gap. */
   readonly isLive: boolean;
+  readonly durability: Durability;
+  /** The text of each .proto file in force, by its name. */
+  readonly protocolFiles: Readonly<Record<string, string>>;
 }
 
 export interface StoredError {
@@ -58,6 +63,10 @@ export type FromWriter =
       /** Samples below may be seen before they are stored: their numbers aren't given again after a crash. */
       readonly reservedSeq: number;
       readonly size: HistorySize;
+      /** What the database says, not what it was asked for. */
+      readonly durability: Durability;
+      /** The damaged database in whose place this one was begun. */
+      readonly setAside: SetAside | null;
     }
   | { readonly kind: 'refused'; readonly error: StoredError }
   /** These batches' samples are durable, or lost. */
@@ -70,6 +79,8 @@ export type FromWriter =
       readonly durationMs: number;
     }
   | { readonly kind: 'failed'; readonly error: StoredError; readonly samplesLost: number }
+  /** The database turned out to be damaged; another one was begun, which has none of what was stored. */
+  | { readonly kind: 'set_aside'; readonly setAside: SetAside }
   /** Something stored can't be read; it was put aside. */
   | { readonly kind: 'damaged'; readonly message: string }
   /** What was handed over before the oldest unanswered `commit` is durable or lost, as was told. */

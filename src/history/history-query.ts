@@ -90,4 +90,6 @@ export interface HistorySize {
   readonly gaps: number;
   /** The database and its write-ahead log. */
   readonly bytes: number;
+  /** The write-ahead log alone. */
+  readonly walBytes: number;
 }

@@ -19,7 +19,7 @@ import type {
 import { type Run, type RunSamples, SampleRuns, type WantedSeries } from './sample-runs.ts';
 import { SampleTail, tailRun } from './sample-tail.ts';
 import { sampleWriter, type WriteSample } from './sample-writer.ts';
-import { type SeriesRow, seriesOfRow } from './series-rows.ts';
+import { SELECT_SERIES, type SeriesRow, seriesOfRow } from './series-rows.ts';
 import { seriesText } from './series-text.ts';
 
 const SEPARATOR = { json: ',', ndjson: '\n', csv: '\n' } as const;
@@ -55,7 +55,7 @@ export class HistoryReader {
     this.#buckets = new BucketReader(database, this.#runs, this.#blocks, onDamage);
     this.#columns = new ColumnReader(database, this.#blocks, onDamage, columnPageSamplesMax);
     this.#gaps = new GapReader(database);
-    this.#seriesSince = database.prepare('SELECT * FROM series WHERE id >= ? ORDER BY id');
+    this.#seriesSince = database.prepare(`${SELECT_SERIES} WHERE id >= ? ORDER BY id`);
   }
 
   /** Tells of series that may not be stored yet; each is told once, in the order of their indexes. */

@@ -1,17 +1,28 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import { SampleBatch } from '../protocol/sample-batch.ts';
+import type { SeriesRecord } from '../protocol/series-table.ts';
 import { wallClockUs } from '../shared/clock.ts';
 import { errorCode, errorMessage, HistoryError } from '../shared/errors.ts';
-import { SAMPLE_BATCHES_PER_COMMIT_MAX, SEGMENT_SAMPLES } from '../shared/limits.ts';
-import { lockDatabase, openForWriting } from './database.ts';
+import { DATABASES_SET_ASIDE_MAX, SAMPLE_BATCHES_PER_COMMIT_MAX, SEGMENT_SAMPLES } from '../shared/limits.ts';
+import {
+  checkContents,
+  damageOf,
+  damageOfOpening,
+  findDamage,
+  type SetAside,
+  setAside,
+} from './damaged-database.ts';
+import { durabilityOf, lockDatabase, openForWriting } from './database.ts';
 import type { FromWriter, StoredError, ToWriter, WriterThreadData } from './history-messages.ts';
 import { HistoryWriter } from './history-writer.ts';
+import { WriteAheadLog } from './write-ahead-log.ts';
 
 /** The thread that writes the database: the only one that ever does. */
 
 const port = parentPort!;
-const { path, batches, retention, flushIntervalMs, isLive } = workerData as WriterThreadData;
+const { path, batches, retention, flushIntervalMs, isLive, durability, protocolFiles } =
+  workerData as WriterThreadData;
 
 /** For so long after a message compaction leaves the thread to what may follow. */
 const QUIET_MS = 10;
@@ -23,13 +34,70 @@ function post(message: FromWriter): void {
   port.postMessage(message);
 }
 
-function serve(database: DatabaseSync, lock: DatabaseSync): void {
-  const onDamage = (message: string) => post({ kind: 'damaged', message });
-  const writer = new HistoryWriter(database, path, retention, SEGMENT_SAMPLES, onDamage);
-  if (isLive) writer.beginLive(wallClockUs());
-  writer.reserve();
-  post({ kind: 'opened', ...writer.load(), reservedSeq: writer.reservedSeq, size: writer.size() });
+/** Damaged databases that this run has set aside. */
+const allSetAside: SetAside[] = [];
 
+/** The database, and what writes to it. */
+interface Opened {
+  readonly database: DatabaseSync;
+  readonly writer: HistoryWriter;
+  readonly log: WriteAheadLog;
+  readonly stored: ReturnType<HistoryWriter['load']>;
+}
+
+/** Opens the database; one that is damaged is set aside, and another begun. Throws what is no damage. */
+function openHistory(): Opened {
+  const damage = findDamage(path);
+  if (damage !== null) {
+    moveAside(damage);
+    return openHistory();
+  }
+  let database: DatabaseSync | undefined;
+  try {
+    database = openForWriting(path, durability);
+    checkContents(database);
+    const onDamage = (message: string) => post({ kind: 'damaged', message });
+    const writer = new HistoryWriter(database, path, retention, SEGMENT_SAMPLES, onDamage);
+    writer.useProtocol(protocolFiles);
+    if (isLive) writer.beginLive(wallClockUs());
+    writer.reserve();
+    return { database, writer, log: new WriteAheadLog(database, path), stored: writer.load() };
+  } catch (error) {
+    const damage = damageOfOpening(error);
+    try {
+      if (damage === null) throw error;
+      moveAside(damage);
+    } finally {
+      database?.close();
+    }
+    return openHistory();
+  }
+}
+
+function moveAside(reason: string): void {
+  if (allSetAside.length === DATABASES_SET_ASIDE_MAX) {
+    throw new HistoryError(
+      'HISTORY_UNAVAILABLE',
+      `The database ${path} is damaged (${reason}), as were the ${DATABASES_SET_ASIDE_MAX} before it. ` +
+        'Give another disk with --db FILE.',
+    );
+  }
+  const atMs = Date.now();
+  allSetAside.push({ path: setAside(path, atMs), reason, atMs });
+}
+
+function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): void {
+  post({
+    kind: 'opened',
+    ...stored,
+    reservedSeq: writer.reservedSeq,
+    size: writer.size(),
+    durability: durabilityOf(database),
+    setAside: allSetAside.at(-1) ?? null,
+  });
+
+  /** All series, for a database that is begun anew. */
+  const known: SeriesRecord[] = [...stored.series];
   /** Batches whose samples aren't durable yet: until then the reader takes them from there. */
   const held: number[] = [];
   let heardAtMs = performance.now();
@@ -40,6 +108,7 @@ function serve(database: DatabaseSync, lock: DatabaseSync): void {
     heardAtMs = performance.now();
     switch (message.kind) {
       case 'series':
+        known.push(...message.series);
         writer.addSeries(message.series);
         break;
       case 'samples':
@@ -86,6 +155,7 @@ function serve(database: DatabaseSync, lock: DatabaseSync): void {
       // The samples of the open transaction have no part in it.
       writer.abandonCompaction();
       tellFailure(error, 0);
+      replaceIfDamaged(error);
       compactLater(COMPACTION_RETRY_MS);
       return;
     }
@@ -113,6 +183,7 @@ function serve(database: DatabaseSync, lock: DatabaseSync): void {
       }
     });
     if (held.length > 0) post({ kind: 'recycle', batches: held.splice(0) });
+    attempt(() => log.trim(performance.now()));
   }
 
   function tellFailure(error: unknown, samplesLost: number): void {
@@ -125,23 +196,43 @@ function serve(database: DatabaseSync, lock: DatabaseSync): void {
       write();
     } catch (error) {
       tellFailure(error, writer.rollback());
+      replaceIfDamaged(error);
     }
+  }
+
+  /** A damaged database refuses the next samples too, so they get another one. */
+  function replaceIfDamaged(error: unknown): void {
+    const damage = damageOf(error);
+    if (damage === null) return;
+    try {
+      moveAside(damage);
+    } catch (cause) {
+      // It stays, and so does the problem.
+      tellFailure(cause, 0);
+      return;
+    }
+    // Where compaction has met the damage, samples wait in the open transaction.
+    if (writer.samplesPending > 0) tellFailure(error, writer.samplesPending);
+    database.close();
+    ({ database, writer, log } = openHistory());
+    writer.addSeries(known);
+    post({ kind: 'set_aside', setAside: allSetAside.at(-1)! });
   }
 }
 
-/** Why there is no history: what isn't told in our own words is SQLite's complaint about a damaged file. */
+/** Why there is no history: what isn't told in our own words is SQLite's or the file system's complaint. */
 function refusal(error: unknown): StoredError {
   if (error instanceof HistoryError) return { code: error.code, message: error.message };
   return {
     code: 'HISTORY_UNAVAILABLE',
-    message: `The database ${path} can't be used: ${errorMessage(error)}. Restore it, or give another with --db FILE.`,
+    message: `The database ${path} can't be used: ${errorMessage(error)}. Mend that, or give another with --db FILE.`,
   };
 }
 
 let lock: DatabaseSync | undefined;
 try {
   lock = lockDatabase(path);
-  serve(openForWriting(path), lock);
+  serve(openHistory(), lock);
 } catch (error) {
   lock?.close();
   post({ kind: 'refused', error: refusal(error) });

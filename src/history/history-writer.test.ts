@@ -115,8 +115,8 @@ describe('a commit', () => {
   test('tells how much there is and from when to when', (t) => {
     const { path, writer } = openWriter(t);
     assert.deepEqual(
-      { ...writer.size(), bytes: 0 },
-      { samples: 0, firstTimestampUs: null, lastTimestampUs: null, gaps: 0, bytes: 0 },
+      { ...writer.size(), bytes: 0, walBytes: 0 },
+      { samples: 0, firstTimestampUs: null, lastTimestampUs: null, gaps: 0, bytes: 0, walBytes: 0 },
     );
     writer.addSeries([seriesRecord(0)]);
     writer.append(batchOf(samplesAt([NOW_US + 5, NOW_US, NOW_US + 9, NOW_US + 1]), 1));

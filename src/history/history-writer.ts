@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SampleBatch } from '../protocol/sample-batch.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
@@ -12,7 +11,15 @@ import { GapLedger } from './gap-ledger.ts';
 import type { StoredState } from './history-messages.ts';
 import type { HistorySize } from './history-query.ts';
 import type { Retention } from './retention.ts';
-import { rowOfSeries, type SeriesRow, seriesOfRow } from './series-rows.ts';
+import {
+  canonicalJson,
+  rowOfSeries,
+  SELECT_SERIES,
+  type SeriesRow,
+  seriesOfRow,
+  textHash,
+} from './series-rows.ts';
+import { fileBytes, logPath } from './write-ahead-log.ts';
 
 /**
  * A segment, and a chunk, is at most so much of the samples kept, so that retention, which drops whole ones,
@@ -38,6 +45,8 @@ export class HistoryWriter {
   readonly #chunkSamplesMax: number;
   readonly #insertChunk: StatementSync;
   readonly #insertSeries: StatementSync;
+  readonly #insertDefinition: StatementSync;
+  readonly #insertProtocol: StatementSync;
   readonly #upsertState: StatementSync;
   readonly #compactor: Compactor;
   readonly #expiry: Expiry;
@@ -55,6 +64,8 @@ export class HistoryWriter {
 
   /** Series that no commit has made durable yet; a failed transaction's come again in the next. */
   readonly #seriesPending: SeriesRecord[] = [];
+  /** The protocol's files, until a commit has made them durable. */
+  #protocolPending: string | null = null;
   #samplesKept: number;
   #samplesPending = 0;
   /** The timestamps of the samples pending, in batches that nobody fills anew before they are settled. */
@@ -88,6 +99,8 @@ export class HistoryWriter {
     this.#compactor = new Compactor(database, Math.min(segmentSamplesMax, runSamplesMax), onDamage);
     this.#insertChunk = database.prepare('INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)');
     this.#insertSeries = database.prepare('INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#insertDefinition = database.prepare('INSERT OR IGNORE INTO definitions VALUES (?, ?)');
+    this.#insertProtocol = database.prepare('INSERT OR IGNORE INTO protocols VALUES (?, ?, ?)');
     this.#upsertState = database.prepare('INSERT OR REPLACE INTO series_state VALUES (?, ?, ?, ?)');
     this.#expiry = new Expiry(database, retention, onDamage);
     this.#updateTotals = database.prepare(
@@ -151,7 +164,7 @@ export class HistoryWriter {
   /** What earlier runs left: the series in the order of their indexes, their latest samples, the next number. */
   load(): { series: SeriesRecord[]; states: StoredState[]; nextSeq: number } {
     const series = this.#database
-      .prepare('SELECT * FROM series ORDER BY id')
+      .prepare(`${SELECT_SERIES} ORDER BY id`)
       .all()
       .map((row) => seriesOfRow(row as unknown as SeriesRow));
     const states = this.#database
@@ -185,6 +198,11 @@ export class HistoryWriter {
   #setReserved(reservedSeq: number): void {
     this.#updateReserved.run(reservedSeq);
     this.#reservedSeq = reservedSeq;
+  }
+
+  /** Stores the protocol's files, a text by each one's name, with the first samples recorded under them. */
+  useProtocol(files: Readonly<Record<string, string>>): void {
+    this.#protocolPending = canonicalJson(files);
   }
 
   addSeries(series: readonly SeriesRecord[]): void {
@@ -258,7 +276,9 @@ export class HistoryWriter {
     const hasMore = this.#seriesPending.length > 0 || this.#compactor.hasOutput || this.#gaps.hasChanges;
     if (samples === 0 && !hasMore && !(isLast && this.#isLive)) return 0;
     if (!this.#database.isTransaction) this.#database.exec('BEGIN IMMEDIATE');
-    for (const series of this.#seriesPending) this.#insertSeries.run(...rowOfSeries(series));
+    for (const series of this.#seriesPending) this.#storeSeries(series);
+    const protocol = samples > 0 ? this.#protocolPending : null;
+    if (protocol !== null) this.#insertProtocol.run(textHash(protocol), wallClockUs, protocol);
     for (const series of this.#touched) {
       this.#upsertState.run(
         series,
@@ -286,6 +306,7 @@ export class HistoryWriter {
     this.#chunkCount += this.#chunksPending - moved.chunks - dropped.chunks;
     this.#samplesKept = kept;
     this.#seriesPending.length = 0;
+    if (protocol !== null) this.#protocolPending = null;
     this.#clearPending();
     this.#compactor.committed();
     this.#gaps.committed();
@@ -299,6 +320,14 @@ export class HistoryWriter {
    * Gives up what the open transaction holds, after a failure; returns how many samples that were. They are a
    * gap, which goes with the next commit.
    */
+  #storeSeries(series: SeriesRecord): void {
+    const definition = canonicalJson(series.definition);
+    const hash = textHash(definition);
+    this.#insertDefinition.run(hash, definition);
+    this.#insertSeries.run(...rowOfSeries(series, hash));
+  }
+
+  /** Gives up what the open transaction holds, after a failure; returns how many samples that were. */
   rollback(): number {
     const samples = this.#samplesPending;
     if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
@@ -319,6 +348,7 @@ export class HistoryWriter {
   }
 
   size(): HistorySize {
+    const walBytes = fileBytes(logPath(this.#path));
     const oldest = this.#oldestTimestamp.get() as { oldest_us: number } | undefined;
     return {
       samples: this.#samplesKept,
@@ -327,11 +357,8 @@ export class HistoryWriter {
       firstTimestampUs: oldest?.oldest_us ?? null,
       lastTimestampUs: oldest === undefined ? null : this.#newestUs,
       gaps: this.#gaps.count,
-      bytes: fileBytes(this.#path) + fileBytes(`${this.#path}-wal`),
+      bytes: fileBytes(this.#path) + walBytes,
+      walBytes,
     };
   }
-}
-
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -560,17 +560,4 @@ describe('an open is refused', () => {
     await assert.rejects(openStore(t, { path }), { name: 'HistoryError', code: 'HISTORY_NOT_OURS' });
     assert.deepEqual(readdirSync(dirname(path)), ['notes.txt']);
   });
-
-  test('on a damaged database, with what to do', async (t) => {
-    const first = await openStore(t);
-    await first.store.close();
-    const database = new DatabaseSync(first.path);
-    database.exec('DROP TABLE totals');
-    database.close();
-    await assert.rejects(openStore(t, { path: first.path }), {
-      name: 'HistoryError',
-      code: 'HISTORY_UNAVAILABLE',
-      message: /collector\.db can't be used: no such table: totals\. Restore it, or .*--db FILE/,
-    });
-  });
 });

@@ -10,6 +10,8 @@ import {
 } from '../shared/limits.ts';
 import { type FaultLog, rateLimited } from '../shared/log.ts';
 import { siblingModule } from '../shared/sibling-module.ts';
+import type { SetAside } from './damaged-database.ts';
+import type { Durability } from './database.ts';
 import { addGap, type Gap, type GapQuery, spanOf } from './gap.ts';
 import type {
   Answer,
@@ -36,10 +38,12 @@ import type { Retention } from './retention.ts';
 export interface HistoryOptions extends Retention {
   /** The database file. */
   readonly path: string;
-  /** How often samples are made durable: what a power cut costs at most. */
+  /** How often samples are made durable: what a power cut costs at most where durability is full. */
   readonly flushIntervalMs: number;
   /** Whether any source is live, so that what comes while the service isn't running is missing: a gap. */
   readonly isLive?: boolean;
+  /** Full unless told. */
+  readonly durability?: Durability;
   readonly log: Logger;
 }
 
@@ -53,6 +57,8 @@ export interface HistoryStatus {
   readonly path: string;
   readonly state: 'closed' | 'open' | 'failed';
   readonly size: HistorySize;
+  /** Null until the database was opened. */
+  readonly durability: Durability | null;
   /** Made durable since the start. */
   readonly samplesStored: number;
   readonly samplesLost: {
@@ -64,6 +70,8 @@ export interface HistoryStatus {
   readonly commits: number;
   readonly lastCommitMs: number | null;
   readonly problem: StoredError | null;
+  /** The last database of this run that was damaged and set aside. */
+  readonly setAside: SetAside | null;
   /** Times that a chunk or block was met that can't be read. */
   readonly damages: number;
   readonly batchesInUse: number;
@@ -73,6 +81,7 @@ export interface HistoryStatus {
 }
 
 interface PendingQuery {
+  readonly reader: Worker;
   resolve(answer: Answer): void;
   reject(error: Error): void;
 }
@@ -86,6 +95,7 @@ const NOTHING_STORED: HistorySize = {
   lastTimestampUs: null,
   gaps: 0,
   bytes: 0,
+  walBytes: 0,
 };
 
 /**
@@ -124,6 +134,7 @@ export class PersistentTelemetryStore {
 
   #state: HistoryStatus['state'] = 'closed';
   #size = NOTHING_STORED;
+  #durability: Durability | null = null;
   #samplesHandedOver = 0;
   #samplesStored = 0;
   #lostInQueue = 0;
@@ -131,6 +142,7 @@ export class PersistentTelemetryStore {
   #commits = 0;
   #lastCommitMs: number | null = null;
   #problem: StoredError | null = null;
+  #setAside: SetAside | null = null;
   #damages = 0;
   readonly #logFault: FaultLog;
 
@@ -146,11 +158,17 @@ export class PersistentTelemetryStore {
    * HISTORY_UNAVAILABLE.
    */
   open(): Promise<StoredHistory> {
-    const { path, flushIntervalMs, isLive = false, maxAgeMs, maxSamples, maxBytes } = this.#options;
-    const { secondsMaxAgeMs, minutesMaxAgeMs } = this.#options;
-    const batches = this.#batches.map(({ buffer }) => buffer);
-    const retention = { maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs };
-    const workerData: WriterThreadData = { path, batches, flushIntervalMs, retention, isLive };
+    const { path, flushIntervalMs, durability = 'full', isLive = false } = this.#options;
+    const { maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs } = this.#options;
+    const workerData: WriterThreadData = {
+      path,
+      batches: this.#batches.map(({ buffer }) => buffer),
+      flushIntervalMs,
+      durability,
+      isLive,
+      retention: { maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs },
+      protocolFiles: this.#table.protocolFiles,
+    };
     const writer = new Worker(siblingModule(import.meta.url, 'history-writer-thread'), {
       workerData,
       name: 'history writer',
@@ -170,6 +188,8 @@ export class PersistentTelemetryStore {
         // What is stored already has been told; only the series after it are new to the writer.
         this.#seriesTold = message.series.length;
         this.#size = message.size;
+        this.#durability = message.durability;
+        if (message.setAside !== null) this.#tellSetAside(message.setAside);
         resolve({ series: message.series, states: message.states });
       });
     });
@@ -319,7 +339,7 @@ export class PersistentTelemetryStore {
     this.#seriesToldReader = this.#table.count;
     this.publish();
     return new Promise((resolve, reject) => {
-      this.#queries.set(id, { resolve, reject });
+      this.#queries.set(id, { reader, resolve, reject });
       reader.postMessage({ kind: 'ask', id, question, series } satisfies ToReader);
     });
   }
@@ -338,12 +358,13 @@ export class PersistentTelemetryStore {
     reader.on('error', (error) => this.#options.log.error({ err: error }, 'history reader died'));
     reader.on('exit', () => {
       if (this.#reader === reader) this.#reader = null;
-      for (const pending of this.#queries.values()) {
+      for (const [id, pending] of this.#queries) {
+        if (pending.reader !== reader) continue;
+        this.#queries.delete(id);
         pending.reject(
           new HistoryError('HISTORY_READ_FAILED', "The history's reader ended before it answered."),
         );
       }
-      this.#queries.clear();
     });
     return reader;
   }
@@ -366,6 +387,15 @@ export class PersistentTelemetryStore {
       'damage',
       { damage: message },
       'history is damaged: some samples are passed over',
+    );
+  }
+
+  #tellSetAside(setAside: SetAside): void {
+    this.#setAside = setAside;
+    const { path, reason } = setAside;
+    this.#options.log.error(
+      { database: this.#options.path, set_aside: path, reason, look_at_it: `sqlite3 '${path}' .recover` },
+      'the history is damaged: it was set aside, and a new one begun',
     );
   }
 
@@ -395,6 +425,12 @@ export class PersistentTelemetryStore {
         // What was lost is a gap, which is to be stored even where no sample follows.
         this.#isUncommitted = true;
         break;
+      case 'set_aside':
+        this.#tellSetAside(message.setAside);
+        // The reader answers what it was asked from the old one; the next query starts another.
+        this.#reader?.postMessage({ kind: 'close' } satisfies ToReader);
+        this.#reader = null;
+        break;
       case 'damaged':
         this.#tellDamage(message.message);
         break;
@@ -419,11 +455,13 @@ export class PersistentTelemetryStore {
       path: this.#options.path,
       state: this.#state,
       size: this.#size,
+      durability: this.#durability,
       samplesStored: this.#samplesStored,
       samplesLost: { queue: this.#lostInQueue, write: this.#lostInWrite },
       commits: this.#commits,
       lastCommitMs: this.#lastCommitMs,
       problem: this.#problem,
+      setAside: this.#setAside,
       damages: this.#damages,
       batchesInUse: SAMPLE_BATCHES_MAX - this.#free.length,
       batchesMax: SAMPLE_BATCHES_MAX,

@@ -1,7 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { addDefinitionFunctions } from './series-rows.ts';
 
 /** Counts up with every change of the schema. */
 export const SCHEMA_VERSION = 2;
+
+export const PAGE_BYTES = 4096;
 
 /**
  * series        what the samples of one signal of one node have in common; id is the series' index
@@ -15,12 +18,13 @@ export const SCHEMA_VERSION = 2;
  *               the history that begins with first_seq: of
  * rollup_segments  all of them are of one, a segment or what was several
  * quarantine    what couldn't be read, as it was: kept, and passed over
- * totals        one row: what would otherwise be counted anew at each start; numbers from next_seq up to
- *               reserved_seq may have been seen although they aren't stored
  * gaps          where samples are missing, and why (gap.ts); bus is NULL for all, to_us while it lasts, count where
  *               it isn't known
- * totals        one row: what would otherwise be counted anew at each start; recorded_until_us is the wall clock at
- *               the last commit of a run that had live buses
+ * definitions   what the protocol said of a signal when a series began, as JSON by its hash: series.definition
+ * protocols     the .proto files that samples were recorded under, as a JSON object of their texts by name
+ * totals        one row: what would otherwise be counted anew at each start. Numbers from next_seq up to reserved_seq
+ *               may have been seen although they aren't stored; recorded_until_us is the wall clock at the last
+ *               commit of a run that had live buses
  *
  * Timestamps are integer microseconds since the epoch. Segments hold lower sequence numbers than chunks.
  */
@@ -100,7 +104,7 @@ const VERSION_2 = `
     max_timestamp_us INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
     PRIMARY KEY (span_s, first_seq)
-  ) STRICT, WITHOUT ROWID;
+  ) STRICT;
   CREATE TABLE rollups (
     id INTEGER PRIMARY KEY,
     span_s INTEGER NOT NULL,
@@ -121,6 +125,11 @@ const VERSION_2 = `
   ) STRICT;
   CREATE INDEX gaps_by_time ON gaps (from_us);
   ALTER TABLE totals ADD COLUMN recorded_until_us INTEGER;
+  CREATE TABLE definitions (hash TEXT PRIMARY KEY, definition TEXT NOT NULL) STRICT;
+  INSERT OR IGNORE INTO definitions
+    SELECT text_hash(text), text FROM (SELECT canonical_definition(definition) AS text FROM series);
+  UPDATE series SET definition = text_hash(canonical_definition(definition));
+  CREATE TABLE protocols (hash TEXT PRIMARY KEY, first_used_us INTEGER NOT NULL, files TEXT NOT NULL) STRICT;
 `;
 
 /** What takes a database from one version to the next, by the version it starts from. */
@@ -133,7 +142,10 @@ const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
  */
 export function migrate(database: DatabaseSync, fromVersion: number, applicationId: number): void {
   // The page size and vacuum mode can only be chosen before the first table is made.
-  if (fromVersion === 0) database.exec('PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL');
+  if (fromVersion === 0) {
+    database.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL`);
+  }
+  if (fromVersion < SCHEMA_VERSION) addDefinitionFunctions(database);
   for (let version = fromVersion; version < SCHEMA_VERSION; version++) {
     database.exec(
       `BEGIN; PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version + 1}; ${MIGRATIONS[version]} COMMIT`,

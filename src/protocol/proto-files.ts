@@ -5,7 +5,7 @@
  */
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import protobuf from 'protobufjs';
 import { errorMessage, ProtocolError } from '../shared/errors.ts';
 
@@ -40,6 +40,8 @@ export interface ComponentTypeDefinition extends NamedNumber {
 }
 
 export interface ProtocolDefinition {
+  /** The text of each file, by its name. */
+  readonly files: Readonly<Record<string, string>>;
   readonly messageTypes: readonly NamedNumber[];
   readonly valueTypes: readonly NamedNumber[];
   readonly componentTypes: readonly ComponentTypeDefinition[];
@@ -99,7 +101,8 @@ interface EnumValue extends NamedNumber {
 export function readProtoFiles(directory: string): ProtocolDefinition {
   const enums = new Map<string, InFile<protobuf.Enum>>();
   const messages: InFile<protobuf.Type>[] = [];
-  for (const file of readFiles(directory)) {
+  const files = readFiles(directory);
+  for (const file of files) {
     for (const node of topLevelNodes(file)) {
       if (node instanceof protobuf.Type) {
         messages.push({ file, node });
@@ -131,6 +134,7 @@ export function readProtoFiles(directory: string): ProtocolDefinition {
   }
 
   return {
+    files: Object.fromEntries(files.map(({ path, source }) => [basename(path), source])),
     messageTypes: messageTypes.map(named),
     valueTypes: valueTypes.map(named),
     componentTypes: componentTypes(directory, typeNames, messages, valueTypes),

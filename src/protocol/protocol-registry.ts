@@ -72,6 +72,8 @@ export interface ProtocolCatalog {
 const DEFAULT_DIRECTORY = fileURLToPath(new URL('../../protocol/kart', import.meta.url));
 
 export class ProtocolRegistry {
+  /** The text of each .proto file that it was read from, by its name. */
+  readonly files: Readonly<Record<string, string>>;
   readonly #messageTypes: NameTable;
   readonly #valueTypes: NameTable;
   readonly #componentTypes: NameTable;
@@ -81,6 +83,7 @@ export class ProtocolRegistry {
   readonly #errorMessageType: number | null;
 
   private constructor(definition: ProtocolDefinition) {
+    this.files = definition.files;
     this.#messageTypes = new NameTable('MESSAGE_TYPE', ID_COUNT.messageType, definition.messageTypes);
     this.#valueTypes = new NameTable('VALUE_TYPE', ID_COUNT.valueType, definition.valueTypes);
     this.#componentTypes = new NameTable('TYPE', ID_COUNT.componentType, definition.componentTypes);

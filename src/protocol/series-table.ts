@@ -48,6 +48,11 @@ export class SeriesTable {
     this.#registry = registry;
   }
 
+  /** The text of each .proto file behind the definitions, by its name. */
+  get protocolFiles(): Readonly<Record<string, string>> {
+    return this.#registry.files;
+  }
+
   /** How many there are; the next index. */
   get count(): number {
     return this.#series.length;

@@ -47,6 +47,11 @@ test('numbers suffice for a crash every second over ten years', () => {
   assert.ok(limits.SEQ_RESERVED * crashes < Number.MAX_SAFE_INTEGER);
 });
 
+test('a log that is taken over in time is never emptied by force', () => {
+  assert.ok(2 * limits.WAL_CHECKPOINT_BYTES < limits.WAL_BYTES_MAX);
+  assert.ok(limits.WAL_KEPT_BYTES <= limits.WAL_BYTES_MAX);
+});
+
 test('a bus that comes back is found within a second', () => {
   assert.ok(limits.BUS_RETRY_LONGEST_MS <= 1000);
 });

@@ -108,6 +108,23 @@ export const SEGMENT_CHUNKS_MAX = 4096;
  * the compactor), and is one of those itself while it is read.
  */
 export const LEADER_CLOCKS_KEPT = 4;
+/** So much of SQLite's log is taken over into the database file at once: some minutes of the kart. */
+export const WAL_CHECKPOINT_BYTES = 4 * 1024 * 1024;
+
+/** What the log's file may keep on the disk when it begins anew. */
+export const WAL_KEPT_BYTES = 4 * 1024 * 1024;
+
+/** A log larger than this, which a reader has kept from beginning anew, is emptied as soon as it can be. */
+export const WAL_BYTES_MAX = 16 * 1024 * 1024;
+
+/** How often that is tried at most. */
+export const WAL_TRUNCATE_INTERVAL_MS = 10_000;
+
+/**
+ * Damaged databases that one run sets aside. Each keeps the room on the disk that it has, and a card on which
+ * so many are damaged will do the same to the next; then the history fails and says so.
+ */
+export const DATABASES_SET_ASIDE_MAX = 3;
 
 /** Samples in one answer of /api/state/history; more come with a cursor or as a stream. */
 export const HISTORY_PAGE_SAMPLES_MAX = 10_000;

@@ -105,13 +105,16 @@ describe('readiness', () => {
 test('a problem and what is not known are null, not left out', async () => {
   const status = await served.sources.status();
   const problem = { code: 'HISTORY_WRITER_DIED', message: 'it died' };
+  const setAside = { path: '/data/collector.db.damaged-20261123T040506Z', reason: 'malformed', at: 1 };
   const host = { ...status.host, temperature_c: null, disk_free_bytes: null };
   const { instance } = createServer({
     ...served.sources,
-    status: async () => ({ ...status, host, history: { ...status.history, problem } }),
+    status: async () => ({ ...status, host, history: { ...status.history, problem, set_aside: setAside } }),
   });
   const reply = (await instance.inject('/api/status')).json();
   assertIs(StatusSchema, reply);
   assert.deepEqual(reply.history.problem, problem);
+  assert.equal(status.history.set_aside, null);
+  assert.deepEqual(reply.history.set_aside, setAside);
   assert.equal(reply.host.temperature_c, null);
 });
