@@ -14,6 +14,7 @@ const history = {
   path,
   flushIntervalMs: 1000,
   durability: 'full',
+  timestampResolutionUs: 1,
   maxAgeMs: null,
   maxSamples: null,
 } as const;

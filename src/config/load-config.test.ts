@@ -47,6 +47,7 @@ test('without any input the defaults hold, and the result is frozen throughout',
       path: `${state}/collector.db`,
       flushIntervalMs: 1_000,
       durability: 'full',
+      timestampResolutionUs: 1,
       maxAgeMs: 2_592_000_000,
       maxSamples: 10_000_000,
     },
@@ -69,7 +70,7 @@ buses:
     url: socketcan:can0?bitrate=250000
   - url: candump:logs/drive.log?speed=max
 node_id: 0x10
-history: {path: ~/kart.db, flush_interval: 250ms, durability: relaxed, max_age: unlimited, max_samples: unlimited}
+history: {path: ~/kart.db, flush_interval: 250ms, durability: relaxed, timestamp_resolution: 0.5ms, max_age: unlimited, max_samples: unlimited}
 api:
   host: '::1'
   port: "0"
@@ -103,6 +104,7 @@ log:
       path: '/home/driver/kart.db',
       flushIntervalMs: 250,
       durability: 'relaxed',
+      timestampResolutionUs: 500,
       maxAgeMs: null,
       maxSamples: null,
     },
@@ -135,6 +137,12 @@ const mistakes: [yaml: string, source: string, path: string, message: RegExp][] 
     '1:23',
     'history.durability',
     /^expected one of full, relaxed; found "none"$/,
+  ],
+  [
+    'history: {timestamp_resolution: 2s}',
+    '1:33',
+    'history.timestamp_resolution',
+    /^expected a duration from 1us to 1s, such as 1us; found "2s"$/,
   ],
   ['history: {max_bytes: 1GB}', '1:11', 'history', /unknown key/],
   ['history: {max-age: 1d}', '1:11', 'history', /did you mean "max_age"\?/],
@@ -263,6 +271,11 @@ const values: Record<string, [string, unknown][]> = {
     ['full', 'full'],
     ['relaxed', 'relaxed'],
     ['full', 'full'],
+  ],
+  'history.timestamp_resolution': [
+    ['1ms', 1_000],
+    ['0.5ms', 500],
+    ['1s', 1_000_000],
   ],
   'history.max_age': [
     ['1d', 86_400_000],
