@@ -15,6 +15,7 @@ import {
 } from './damaged-database.ts';
 import { durabilityOf, lockDatabase, openForWriting } from './database.ts';
 import type { FromWriter, StoredError, ToWriter, WriterThreadData } from './history-messages.ts';
+import type { HistorySize } from './history-query.ts';
 import { HistoryWriter } from './history-writer.ts';
 import { WriteAheadLog } from './write-ahead-log.ts';
 
@@ -42,7 +43,7 @@ interface Opened {
   readonly database: DatabaseSync;
   readonly writer: HistoryWriter;
   readonly log: WriteAheadLog;
-  readonly stored: ReturnType<HistoryWriter['load']>;
+  readonly stored: ReturnType<HistoryWriter['load']> & { readonly size: HistorySize };
 }
 
 /** Opens the database; one that is damaged is set aside, and another begun. Throws what is no damage. */
@@ -59,9 +60,11 @@ function openHistory(): Opened {
     const onDamage = (message: string) => post({ kind: 'damaged', message });
     const writer = new HistoryWriter(database, path, { maxAgeMs, maxSamples }, SEGMENT_SAMPLES, onDamage);
     writer.useProtocol(protocolFiles);
-    return { database, writer, log: new WriteAheadLog(database, path), stored: writer.load() };
+    const stored = { ...writer.load(), size: writer.size() };
+    return { database, writer, log: new WriteAheadLog(database, path), stored };
   } catch (error) {
     const damage = damageOfOpening(error);
+    // Closed after it was moved, so that SQLite leaves the file and its log as they are.
     try {
       if (damage === null) throw error;
       moveAside(damage);
@@ -88,7 +91,6 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
   post({
     kind: 'opened',
     ...stored,
-    size: writer.size(),
     durability: durabilityOf(database),
     setAside: allSetAside.at(-1) ?? null,
   });
@@ -189,7 +191,7 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
     }
   }
 
-  /** A damaged database refuses the next samples too, so they get another one. */
+  /** A damaged database refuses the next samples too, so they get another one. Where none can be made, the thread ends. */
   function replaceIfDamaged(error: unknown): void {
     const damage = damageOf(error);
     if (damage === null) return;
