@@ -16,6 +16,7 @@ const history = {
   flushIntervalMs: 1000,
   durability: 'full',
   ...KEEP_EVERYTHING,
+  timestampResolutionUs: 1,
 } as const;
 
 let startedMs = 0;

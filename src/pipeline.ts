@@ -6,6 +6,7 @@ import type { BusConfig, HistoryConfig } from './config/schema.ts';
 import { PersistentTelemetryStore } from './history/persistent-telemetry-store.ts';
 import { KartDecoder } from './protocol/kart-decoder.ts';
 import { ProtocolRegistry } from './protocol/protocol-registry.ts';
+import type { SampleBatch } from './protocol/sample-batch.ts';
 import { SeriesTable } from './protocol/series-table.ts';
 import { wallClockUs } from './shared/clock.ts';
 import { TelemetryStore } from './telemetry/telemetry-store.ts';
@@ -44,6 +45,7 @@ export interface PipelineConfig {
  * Throws HistoryError and ProtocolError; a bus that can't be opened is no error but a state of the bus.
  */
 export async function startPipeline(config: PipelineConfig, log: Logger): Promise<Pipeline> {
+  const { timestampResolutionUs } = config.history;
   const registry = ProtocolRegistry.load();
   const table = new SeriesTable(registry);
   const state = new TelemetryStore(table);
@@ -71,6 +73,7 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
       const first = samples.count;
       at = source.decoder.decode(frames, at, samples);
       state.apply(samples, first);
+      if (timestampResolutionUs > 1) roundTimestamps(samples, first, timestampResolutionUs);
       if (samples.isFull) history.handOver();
     }
     history.publish();
@@ -114,4 +117,12 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
       await history.close();
     },
   };
+}
+
+/** Before anybody sees them, so that a sample is found under one timestamp, stored or not. */
+function roundTimestamps(samples: SampleBatch, first: number, resolutionUs: number): void {
+  const { timestampUs, count } = samples;
+  for (let at = first; at < count; at++) {
+    timestampUs[at] = Math.round(timestampUs[at]! / resolutionUs) * resolutionUs;
+  }
 }

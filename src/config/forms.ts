@@ -3,7 +3,14 @@ import { resolve } from 'node:path';
 import { found } from './problems.ts';
 import { rangeText } from './reference.ts';
 import { LOG_LEVELS, type SettingAnnotation } from './schema.ts';
-import { DURATION_UNITS_MS, parseDurationMs, parseSizeBytes, SIZE_UNITS_BYTES } from './units.ts';
+import {
+  DURATION_UNITS_MS,
+  FINE_DURATION_UNITS_US,
+  parseDurationMs,
+  parseDurationUs,
+  parseSizeBytes,
+  SIZE_UNITS_BYTES,
+} from './units.ts';
 
 /** What a relative path and a `~` in a setting refer to. */
 export interface PathBase {
@@ -35,6 +42,8 @@ export function parseSetting(setting: SettingAnnotation, text: string | null, ba
       return inRange(setting, text, /^(\d{1,10}|0x[\dA-F]{1,8})$/i.test(text) ? Number(text) : undefined);
     case 'duration':
       return inRange(setting, text, parseDurationMs(text), DURATION_UNITS_MS);
+    case 'fineDuration':
+      return inRange(setting, text, parseDurationUs(text), FINE_DURATION_UNITS_US);
     case 'size':
       return inRange(setting, text, parseSizeBytes(text), SIZE_UNITS_BYTES);
     case 'choice':
@@ -59,6 +68,7 @@ export function expectedText(setting: SettingAnnotation): string {
     canId: `a CAN id from ${range}, decimal or as 0x10`,
     duration: `a duration from ${range}, such as ${setting.default}`,
     file: 'the path of a file',
+    fineDuration: `a duration from ${range}, such as ${setting.default}`,
     host: 'a host name or an IP address without brackets, such as 127.0.0.1 or ::1',
     integer: `an integer from ${range}`,
     level: `one of ${LOG_LEVELS.join(', ')}`,

@@ -52,6 +52,7 @@ test('without any input the defaults hold, and the result is frozen throughout',
       secondsMaxAgeMs: 63_072_000_000,
       minutesMaxAgeMs: 315_360_000_000,
       durability: 'full',
+      timestampResolutionUs: 1,
     },
     api: { host: '127.0.0.1', port: 5001 },
     log: { level: 'info', file: `${state}/collector.log`, maxBytes: 10_485_760, maxFiles: 5 },
@@ -72,7 +73,7 @@ buses:
     url: socketcan:can0?bitrate=250000
   - url: candump:logs/drive.log?speed=max
 node_id: 0x10
-history: {path: ~/kart.db, flush_interval: 250ms, durability: relaxed, max_age: unlimited, max_samples: 5000, max_bytes: 128MiB, seconds_max_age: 60d, minutes_max_age: unlimited}
+history: {path: ~/kart.db, flush_interval: 250ms, durability: relaxed, timestamp_resolution: 0.5ms, max_age: unlimited, max_samples: 5000, max_bytes: 128MiB, seconds_max_age: 60d, minutes_max_age: unlimited}
 api:
   host: '::1'
   port: "0"
@@ -105,12 +106,13 @@ log:
     history: {
       path: '/home/driver/kart.db',
       flushIntervalMs: 250,
+      durability: 'relaxed',
+      timestampResolutionUs: 500,
       maxAgeMs: null,
       maxSamples: 5000,
       maxBytes: 134_217_728,
       secondsMaxAgeMs: 5_184_000_000,
       minutesMaxAgeMs: null,
-      durability: 'relaxed',
     },
     api: { host: '::1', port: 0 },
     log: { level: 'warn', file: null, maxBytes: 500_000, maxFiles: 2 },
@@ -142,6 +144,12 @@ const mistakes: [yaml: string, source: string, path: string, message: RegExp][] 
     '1:23',
     'history.durability',
     /^expected one of full, relaxed; found "none"$/,
+  ],
+  [
+    'history: {timestamp_resolution: 2s}',
+    '1:33',
+    'history.timestamp_resolution',
+    /^expected a duration from 1us to 1s, such as 1us; found "2s"$/,
   ],
   ['history: {max-age: 1d}', '1:11', 'history', /did you mean "max_age"\?/],
   ['__proto__: {a: 1}', '1:1', '', /unknown key/],
@@ -269,6 +277,11 @@ const values: Record<string, [string, unknown][]> = {
     ['full', 'full'],
     ['relaxed', 'relaxed'],
     ['full', 'full'],
+  ],
+  'history.timestamp_resolution': [
+    ['1ms', 1_000],
+    ['0.5ms', 500],
+    ['1s', 1_000_000],
   ],
   'history.max_age': [
     ['1d', 86_400_000],

@@ -7,7 +7,7 @@ import {
   type SettingAnnotation,
   type SettingInput,
 } from './schema.ts';
-import { formatDurationMs, formatSizeBytes } from './units.ts';
+import { formatDurationMs, formatDurationUs, formatSizeBytes } from './units.ts';
 
 /** One setting of the schema, with its place in the file and in CollectorConfig. */
 export interface Setting extends SettingAnnotation {
@@ -38,6 +38,7 @@ export function formatSetting(setting: SettingAnnotation, value: string | number
   if (value === null) return setting.nullWord ?? '';
   if (typeof value === 'string') return value;
   if (setting.form === 'duration') return formatDurationMs(value);
+  if (setting.form === 'fineDuration') return formatDurationUs(value);
   if (setting.form === 'size') return formatSizeBytes(value);
   if (setting.form === 'canId' && value !== 0) return `0x${value.toString(16).toUpperCase()}`;
   return String(value);
@@ -108,8 +109,8 @@ const FORMS = [
   '',
   '## How values are written',
   '',
-  '- Durations have a unit: `500ms`, `1s`, `5min`, `2h`, `30d`. So have sizes: `500kB`, `10MiB`, `1GB`. A',
-  '  number alone is an error.',
+  '- Durations have a unit: `500ms`, `1s`, `5min`, `2h`, `30d`; a resolution `us`, `ms` or `s`. So have sizes:',
+  '  `500kB`, `10MiB`, `1GB`. A number alone is an error.',
   '- CAN ids are decimal or hexadecimal: `16` or `0x10`.',
   '- A relative path in the file starts at the folder of the file, any other at the working directory;',
   '  `~/` is the home directory. The state directory is `$STATE_DIRECTORY` if set (systemd sets it), else',

@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox';
 import { BUS_NAME_CHARS_MAX, type BusUrl } from '../bus/bus-url.ts';
 import { STANDARD_CAN_ID_MAX } from '../bus/can-frame.ts';
 import { HISTORY_BYTES_MIN } from '../shared/limits.ts';
-import { DURATION_UNITS_MS, SIZE_UNITS_BYTES } from './units.ts';
+import { DURATION_UNITS_MS, FINE_DURATION_UNITS_US, SIZE_UNITS_BYTES } from './units.ts';
 
 /**
  * The configuration, said once. The types of the running service, the keys of the file, the flags, the
@@ -21,6 +21,7 @@ export type SettingForm =
   | 'choice'
   | 'duration'
   | 'file'
+  | 'fineDuration'
   | 'host'
   | 'integer'
   | 'level'
@@ -50,7 +51,7 @@ export interface SettingAnnotation {
   readonly nullWord?: 'none' | 'unlimited';
   /** What a `choice` is from. */
   readonly choices?: readonly string[];
-  /** In the unit of the service's value: milliseconds, bytes, items. */
+  /** In the unit of the service's value: milliseconds, microseconds, bytes, items. */
   readonly minimum?: number;
   readonly maximum?: number;
 }
@@ -117,6 +118,19 @@ const HistorySchema = Type.Object({
       default: 'full',
       flag: 'durability',
       placeholder: 'HOW',
+    }),
+  ),
+  timestampResolutionUs: Type.Integer(
+    annotated({
+      key: 'timestamp_resolution',
+      form: 'fineDuration',
+      description:
+        'stored timestamps are rounded to a multiple of this: at 1ms samples take two thirds of the room',
+      default: '1us',
+      minimum: 1,
+      maximum: FINE_DURATION_UNITS_US.s,
+      flag: 'timestamp-resolution',
+      placeholder: 'DURATION',
     }),
   ),
   maxAgeMs: nullable(

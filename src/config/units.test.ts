@@ -3,7 +3,14 @@ import { test } from 'node:test';
 
 import fc from 'fast-check';
 
-import { formatDurationMs, formatSizeBytes, parseDurationMs, parseSizeBytes } from './units.ts';
+import {
+  formatDurationMs,
+  formatDurationUs,
+  formatSizeBytes,
+  parseDurationMs,
+  parseDurationUs,
+  parseSizeBytes,
+} from './units.ts';
 
 test('reads durations and sizes with their units', () => {
   const durations: [string, number | undefined][] = [
@@ -26,6 +33,16 @@ test('reads durations and sizes with their units', () => {
   ];
   for (const [text, expected] of durations) assert.equal(parseDurationMs(text), expected, text);
 
+  const fineDurations: [string, number | undefined][] = [
+    ['1us', 1],
+    ['0.5ms', 500],
+    ['1s', 1_000_000],
+    ['0.5us', undefined],
+    ['1min', undefined],
+    ['1', undefined],
+  ];
+  for (const [text, expected] of fineDurations) assert.equal(parseDurationUs(text), expected, text);
+
   const sizes: [string, number | undefined][] = [
     ['10MiB', 10_485_760],
     ['500kB', 500_000],
@@ -43,6 +60,7 @@ test('what is written is read back as the same', () => {
   fc.assert(
     fc.property(counts, (count) => {
       assert.equal(parseDurationMs(formatDurationMs(count)), count);
+      assert.equal(parseDurationUs(formatDurationUs(count)), count);
       assert.equal(parseSizeBytes(formatSizeBytes(count)), count);
     }),
   );
@@ -52,6 +70,8 @@ test('writes the unit that people would', () => {
   assert.equal(formatDurationMs(86_400_000), '1d');
   assert.equal(formatDurationMs(90_000), '90s');
   assert.equal(formatDurationMs(0), '0ms');
+  assert.equal(formatDurationUs(1_500), '1500us');
+  assert.equal(formatDurationUs(2_000), '2ms');
   assert.equal(formatSizeBytes(10_485_760), '10MiB');
   assert.equal(formatSizeBytes(500_000), '500kB');
 });

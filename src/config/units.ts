@@ -5,6 +5,9 @@
 
 export const DURATION_UNITS_MS = { ms: 1, s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
+/** For settings that may be finer than a millisecond. */
+export const FINE_DURATION_UNITS_US = { us: 1, ms: 1_000, s: 1_000_000 } as const;
+
 export const SIZE_UNITS_BYTES = {
   B: 1,
   kB: 1_000,
@@ -20,6 +23,11 @@ export function parseDurationMs(text: string): number | undefined {
   return parseWithUnit(text, DURATION_UNITS_MS);
 }
 
+/** Microseconds, or undefined where `text` is no duration in us, ms or s that is a whole number of them. */
+export function parseDurationUs(text: string): number | undefined {
+  return parseWithUnit(text, FINE_DURATION_UNITS_US);
+}
+
 /** Bytes, or undefined where `text` is no size that is a whole number of bytes. */
 export function parseSizeBytes(text: string): number | undefined {
   return parseWithUnit(text, SIZE_UNITS_BYTES);
@@ -28,6 +36,11 @@ export function parseSizeBytes(text: string): number | undefined {
 /** In the largest unit that gives a whole number: 90000 is 90s, 86400000 is 1d. */
 export function formatDurationMs(durationMs: number): string {
   return formatWithUnit(durationMs, DURATION_UNITS_MS);
+}
+
+/** In the largest unit that gives a whole number: 1500 is 1500us, 2000 is 2ms. */
+export function formatDurationUs(durationUs: number): string {
+  return formatWithUnit(durationUs, FINE_DURATION_UNITS_US);
 }
 
 /** In the unit that gives the smallest whole number: 10485760 is 10MiB, 500000 is 500kB. */

@@ -15,6 +15,7 @@ import {
 } from './damaged-database.ts';
 import { durabilityOf, lockDatabase, openForWriting } from './database.ts';
 import type { FromWriter, StoredError, ToWriter, WriterThreadData } from './history-messages.ts';
+import type { HistorySize } from './history-query.ts';
 import { HistoryWriter } from './history-writer.ts';
 import { WriteAheadLog } from './write-ahead-log.ts';
 
@@ -42,7 +43,7 @@ interface Opened {
   readonly database: DatabaseSync;
   readonly writer: HistoryWriter;
   readonly log: WriteAheadLog;
-  readonly stored: ReturnType<HistoryWriter['load']>;
+  readonly stored: ReturnType<HistoryWriter['load']> & { readonly size: HistorySize };
 }
 
 /** Opens the database; one that is damaged is set aside, and another begun. Throws what is no damage. */
@@ -59,11 +60,13 @@ function openHistory(): Opened {
     const onDamage = (message: string) => post({ kind: 'damaged', message });
     const writer = new HistoryWriter(database, path, retention, SEGMENT_SAMPLES, onDamage);
     writer.useProtocol(protocolFiles);
+    const stored = { ...writer.load(), size: writer.size() };
     if (isLive) writer.beginLive(wallClockUs());
     writer.reserve();
-    return { database, writer, log: new WriteAheadLog(database, path), stored: writer.load() };
+    return { database, writer, log: new WriteAheadLog(database, path), stored };
   } catch (error) {
     const damage = damageOfOpening(error);
+    // Closed after it was moved, so that SQLite leaves the file and its log as they are.
     try {
       if (damage === null) throw error;
       moveAside(damage);
@@ -91,7 +94,6 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
     kind: 'opened',
     ...stored,
     reservedSeq: writer.reservedSeq,
-    size: writer.size(),
     durability: durabilityOf(database),
     setAside: allSetAside.at(-1) ?? null,
   });
@@ -100,6 +102,8 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
   const known: SeriesRecord[] = [...stored.series];
   /** Batches whose samples aren't durable yet: until then the reader takes them from there. */
   const held: number[] = [];
+  /** The number of the first sample that hasn't come. */
+  let nextSeq = stored.nextSeq;
   let heardAtMs = performance.now();
   let committedAtMs = performance.now();
   let compaction: NodeJS.Timeout | undefined;
@@ -113,7 +117,7 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
         break;
       case 'samples':
         held.push(message.batch);
-        attempt(() => writer.append(new SampleBatch(batches[message.batch]!, message.count)));
+        append(new SampleBatch(batches[message.batch]!, message.count));
         // A flood of samples isn't to wait for the flush interval with all the batches.
         if (held.length >= SAMPLE_BATCHES_PER_COMMIT_MAX) commit();
         break;
@@ -135,6 +139,11 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
         break;
     }
   });
+
+  function append(batch: SampleBatch): void {
+    nextSeq = batch.firstSeq + batch.count;
+    attempt(() => writer.append(batch));
+  }
 
   function compactLater(delayMs: number): void {
     compaction ??= setTimeout(compact, delayMs);
@@ -200,7 +209,7 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
     }
   }
 
-  /** A damaged database refuses the next samples too, so they get another one. */
+  /** A damaged database refuses the next samples too, so they get another one. Where none can be made, the thread ends. */
   function replaceIfDamaged(error: unknown): void {
     const damage = damageOf(error);
     if (damage === null) return;
@@ -216,6 +225,7 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
     database.close();
     ({ database, writer, log } = openHistory());
     writer.addSeries(known);
+    writer.reserve(nextSeq);
     post({ kind: 'set_aside', setAside: allSetAside.at(-1)! });
   }
 }

@@ -185,8 +185,12 @@ export class HistoryWriter {
     return this.#reservedSeq;
   }
 
-  /** Reserves numbers, durably, for what is to come before the first commit, which renews that as each does. */
-  reserve(): void {
+  /**
+   * Reserves numbers, durably, for what is to come before the first commit, which renews that as each does. A
+   * database that takes another's place in mid-run goes on with the numbers of that one.
+   */
+  reserve(nextSeq = 0): void {
+    this.#nextSeq = Math.max(this.#nextSeq, nextSeq);
     this.#setReserved(this.#nextSeq + SEQ_RESERVED);
   }
 
