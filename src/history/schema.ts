@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { VIEWS } from './schema-views.ts';
 import { addDefinitionFunctions } from './series-rows.ts';
 
 /** Counts up with every change of the schema. */
@@ -25,6 +26,7 @@ export const PAGE_BYTES = 4096;
  * totals        one row: what would otherwise be counted anew at each start. Numbers from next_seq up to reserved_seq
  *               may have been seen although they aren't stored; recorded_until_us is the wall clock at the last
  *               commit of a run that had live buses
+ * telemetry_... views for people (schema-views.ts)
  *
  * Timestamps are integer microseconds since the epoch. Segments hold lower sequence numbers than chunks.
  */
@@ -130,6 +132,7 @@ const VERSION_2 = `
     SELECT text_hash(text), text FROM (SELECT canonical_definition(definition) AS text FROM series);
   UPDATE series SET definition = text_hash(canonical_definition(definition));
   CREATE TABLE protocols (hash TEXT PRIMARY KEY, first_used_us INTEGER NOT NULL, files TEXT NOT NULL) STRICT;
+  ${VIEWS}
 `;
 
 /** What takes a database from one version to the next, by the version it starts from. */

@@ -15,6 +15,8 @@ export function makeVersion1(path: string): void {
     const entries = Object.entries(JSON.parse(String(definition))).reverse();
     setDefinition.run(JSON.stringify(Object.fromEntries(entries)), Number(id));
   }
+  const views = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'view'").all();
+  for (const { name } of views) database.exec(`DROP VIEW ${name}`);
   const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
   for (const { name } of tables) if (!TABLES.includes(String(name))) database.exec(`DROP TABLE ${name}`);
   const columns = database.prepare("SELECT name FROM pragma_table_info('totals')").all();
