@@ -135,9 +135,14 @@ const DAMAGED: readonly Damaged[] = [
     damage: (path) => overwrite(path, 104, PAGE_BYTES - 104),
   },
   {
-    name: 'whose schema is empty',
-    reason: /no such table/,
+    name: 'whose schema begins with zeros',
+    reason: MALFORMED,
     damage: (path) => overwrite(path, 103, PAGE_BYTES - 103, 0),
+  },
+  {
+    name: 'without a table that its version has',
+    reason: /no such table/,
+    damage: (path) => execute(path, 'DROP TABLE totals'),
   },
   ...['series', 'series_state', 'totals', 'chunks', 'segments', 'blocks', 'definitions'].map((table) => ({
     name: `whose table ${table} begins with garbage`,
