@@ -23,7 +23,7 @@ const ENVIRONMENT = {
 };
 const TEST_GLOBS = ['src/**/*.test.ts', 'test/*.test.ts'];
 const VM_TEST_GLOB = 'test/vm/*.test.ts';
-/** For the VM, and to compare with the programs of others that speak CAN and protobuf. */
+/** For the VM, and to compare with the programs of others that speak CAN, protobuf and SQL. */
 const DEBIAN_PACKAGES = [
   'user-mode-linux',
   'kmod',
@@ -32,6 +32,7 @@ const DEBIAN_PACKAGES = [
   'python3',
   'python3-can',
   'protobuf-compiler',
+  'sqlite3',
   ...(needsWideXstate() ? WIDE_XSTATE_PACKAGES : []),
 ];
 /** One test. Nothing here should come near it; it is there so that a hang becomes a failure with a name. */

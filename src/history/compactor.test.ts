@@ -178,7 +178,8 @@ test('a database of version 1 gets the new tables and keeps its samples', (t) =>
   append(first.writer, 1, 3 * SEGMENT_SAMPLES);
   const before = first.stored();
   first.database.exec(
-    'DROP TABLE blocks; DROP TABLE segments; DROP TABLE quarantine; PRAGMA user_version = 1',
+    `DROP VIEW telemetry_history; DROP VIEW telemetry_series;
+     DROP TABLE blocks; DROP TABLE segments; DROP TABLE quarantine; PRAGMA user_version = 1`,
   );
   first.close();
 

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { VIEWS } from './schema-views.ts';
 
 /** Counts up with every change of the schema. */
 export const SCHEMA_VERSION = 2;
@@ -13,6 +14,7 @@ export const SCHEMA_VERSION = 2;
  *               `leader` is the block of the segment whose clock this one's is told by
  * quarantine    what couldn't be read, as it was: kept, and passed over
  * totals        one row: what would otherwise be counted anew at each start
+ * telemetry_... views for people (schema-views.ts)
  *
  * Timestamps are integer microseconds since the epoch. Segments hold lower sequence numbers than chunks.
  */
@@ -83,6 +85,7 @@ const VERSION_2 = `
     max_timestamp_us INTEGER NOT NULL,
     samples BLOB NOT NULL
   ) STRICT;
+  ${VIEWS}
 `;
 
 /** What takes a database from one version to the next, by the version it starts from. */
