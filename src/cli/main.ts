@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { CollectorError, ConfigError } from '../shared/errors.ts';
 import { VERSION } from '../version.ts';
 import { configCommand } from './config-check.ts';
+import { exportCommand } from './export.ts';
 import {
   addSettingOptions,
   exitOnUsageError,
@@ -17,6 +18,8 @@ const program = new Command('collector')
   .description("Listens to a vehicle's CAN buses and serves their state and history over HTTP.")
   .version(VERSION)
   .showHelpAfterError('(see --help)')
+  // --db and --bus mean one thing before a subcommand and another behind it.
+  .enablePositionalOptions()
   .action(async () => {
     // Loaded here, so that --help and config check don't wait for it.
     const { run } = await import('./run.ts');
@@ -24,6 +27,7 @@ const program = new Command('collector')
   });
 addSettingOptions(exitOnUsageError(program));
 program.addCommand(configCommand());
+program.addCommand(exportCommand());
 
 try {
   await program.parseAsync();

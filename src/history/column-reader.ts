@@ -45,13 +45,15 @@ interface Mixture {
   readonly series: Uint16Array | Uint32Array;
 }
 
+type MergedSamples = ReturnType<typeof mergeBySeq>;
+
 /** Of so many blocks the counts say how much room a page needs; if there are more it grows. */
 const BLOCKS_COUNTED_MAX = 64;
 
 /**
  * Gives every sample of some series over a span of time as columns. Of the segments it reads the blocks of
- * these series that the span touches, and nothing else. It holds a page and a block; of several series, those
- * that one segment has of them.
+ * these series that the span touches, and nothing else. It holds a page and a block; of several series, what
+ * one segment has of them.
  */
 export class ColumnReader {
   readonly #blocks: BlockReader;
@@ -61,6 +63,9 @@ export class ColumnReader {
   readonly #chunks: StatementSync;
   readonly #onDamage: OnDamage;
   readonly #pageSamplesMax: number;
+  /** The segment that was merged last: pages ask for the same one again. */
+  #lastMerged: { readonly firstSeq: number; readonly key: string; readonly samples: MergedSamples } | null =
+    null;
 
   constructor(database: DatabaseSync, blocks: BlockReader, onDamage: OnDamage, pageSamplesMax: number) {
     this.#blocks = blocks;
@@ -124,7 +129,7 @@ export class ColumnReader {
   }
 
   #addSegment(page: GrowingColumns, segment: SegmentRow, list: string, span: ColumnSpan): void {
-    const { first_seq: firstSeq, last_seq: lastSeq, first_block, last_block } = segment;
+    const { first_seq: firstSeq, first_block, last_block } = segment;
     const { fromUs, toUs, cursor = 0 } = span;
     const isIn = (row: BlockRow) =>
       firstSeq > cursor && row.min_timestamp_us >= fromUs && row.max_timestamp_us < toUs;
@@ -137,12 +142,22 @@ export class ColumnReader {
       if (columns !== null) page.took(row.count, row.series, isIn(row));
       return;
     }
+    if (rows.length > 0) page.add(this.#merged(segment, rows, JSON.stringify([list, fromUs, toUs])));
+  }
+
+  #merged({ first_seq, last_seq }: SegmentRow, rows: readonly BlockRow[], key: string): MergedSamples {
+    const last = this.#lastMerged;
+    if (last?.firstSeq === first_seq && last.key === key) return last.samples;
+    // The one before may go already.
+    this.#lastMerged = null;
     const parts: SeriesPart[] = [];
     for (const row of rows) {
       const columns = this.#blocks.read(row);
       if (columns !== null) parts.push({ series: row.series, columns });
     }
-    if (parts.length > 0) page.add(mergeBySeq({ firstSeq, lastSeq }, parts));
+    const samples = mergeBySeq({ firstSeq: first_seq, lastSeq: last_seq }, parts);
+    this.#lastMerged = { firstSeq: first_seq, key, samples };
+    return samples;
   }
 }
 

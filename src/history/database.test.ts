@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { WAL_CHECKPOINT_BYTES, WAL_KEPT_BYTES } from '../shared/limits.ts';
-import { durabilityOf, lockDatabase, openForReading, openForWriting } from './database.ts';
+import { durabilityOf, lockDatabase, openForReading, openForWriting, openStored } from './database.ts';
 import { PAGE_BYTES } from './schema.ts';
 
 function databasePath(t: TestContext): string {
@@ -194,6 +194,60 @@ describe('what is not ours is refused and left as it was, with nothing beside it
       assert.deepEqual(readdirSync(join(path, '..')), ['collector.db']);
     });
   }
+});
+
+describe('opening what is stored', () => {
+  test('reads a database that nobody uses and one that is being written', (t) => {
+    const path = madeDatabase(t);
+    const versions = () => {
+      const database = openStored(path);
+      assert.throws(() => database.exec('DELETE FROM totals'), /readonly/);
+      const { next_seq } = database.prepare('SELECT next_seq FROM totals').get()!;
+      database.close();
+      return next_seq;
+    };
+    assert.equal(versions(), 1);
+    const writer = openForWriting(path);
+    writer.exec('UPDATE totals SET next_seq = 2');
+    assert.equal(versions(), 2);
+    writer.exec('BEGIN IMMEDIATE; UPDATE totals SET next_seq = 3');
+    assert.equal(versions(), 2);
+    writer.close();
+  });
+
+  test('refuses what is not there, is older or newer, or is of another', (t) => {
+    const path = databasePath(t);
+    assert.throws(() => openStored(path), { code: 'HISTORY_NOT_FOUND' });
+    openForWriting(path).close();
+    const other = new DatabaseSync(path);
+    for (const [version, code] of [
+      [1, 'HISTORY_TOO_OLD'],
+      [99, 'HISTORY_TOO_NEW'],
+    ] as const) {
+      other.exec(`PRAGMA user_version = ${version}`);
+      assert.throws(() => openStored(path), { code });
+    }
+    other.exec('PRAGMA application_id = 7; PRAGMA wal_checkpoint');
+    other.close();
+    assert.throws(() => openStored(path), { code: 'HISTORY_NOT_OURS' });
+  });
+
+  test('says what to do where the folder may not be written', (t) => {
+    const path = madeDatabase(t);
+    chmodSync(dirname(path), 0o555);
+    const isRoot = process.geteuid!() === 0;
+    // Root may write everywhere; nobody may not.
+    if (isRoot) process.seteuid!(65_534);
+    try {
+      assert.throws(() => openStored(path), {
+        code: 'HISTORY_UNAVAILABLE',
+        message: /can't be read: .*\. SQLite needs to make files beside it, .* as a user who may write .*/,
+      });
+    } finally {
+      if (isRoot) process.seteuid!(0);
+      chmodSync(dirname(path), 0o755);
+    }
+  });
 });
 
 describe('a place where no file can be is named as unavailable:', () => {

@@ -71,6 +71,54 @@ export function openForReading(path: string): DatabaseSync {
 }
 
 /**
+ * Opens a database for reading that this process knows nothing of; a collector may be writing it. Throws
+ * HistoryError: HISTORY_NOT_OURS and HISTORY_TOO_NEW as openForWriting does, HISTORY_NOT_FOUND, HISTORY_TOO_OLD and
+ * HISTORY_UNAVAILABLE.
+ */
+export function openStored(path: string): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) {
+      throw new HistoryError(
+        'HISTORY_NOT_FOUND',
+        `There is no database ${path}: give the collector's with --db FILE.`,
+      );
+    }
+    refuseForeign(path);
+    database = openForReading(path);
+    const version = userVersion(database);
+    refuseNewer(path, version);
+    if (version < SCHEMA_VERSION) {
+      throw new HistoryError(
+        'HISTORY_TOO_OLD',
+        `The database ${path} has version ${version}, which is older than ${SCHEMA_VERSION}: ` +
+          'start telemetry-collector with it once, which brings it up to date.',
+      );
+    }
+    return database;
+  } catch (error) {
+    database?.close();
+    if (error instanceof HistoryError) throw error;
+    throw new HistoryError(
+      'HISTORY_UNAVAILABLE',
+      `The database ${path} can't be read: ${errorMessage(error)}.${folderHint(path, error)}`,
+      { cause: error },
+    );
+  }
+}
+
+/** A log that SQLite has to make or may not look into is told in words that say neither. */
+function folderHint(path: string, error: unknown): string {
+  const { errcode = 0 } = error as { errcode?: number };
+  // Extended codes say more in their upper bytes.
+  if (![SQLITE_READONLY, SQLITE_CANTOPEN].includes(errcode & 0xff)) return '';
+  return (
+    ` SQLite needs to make files beside it, also for reading: do it as a user who may write ${dirname(path)},` +
+    ' or copy the database, with its -wal if there is one, to where you may.'
+  );
+}
+
+/**
  * Holds the right to write a database until it is closed or the process ends, however that comes about:
  * a lock on a file of its own beside it, which the kernel takes back. Throws HistoryError HISTORY_IN_USE,
  * and what openForWriting throws of a file that isn't ours, which gets no lock file beside it.
@@ -102,6 +150,8 @@ export function lockDatabase(path: string): DatabaseSync {
 }
 
 const SQLITE_BUSY = 5;
+const SQLITE_READONLY = 8;
+const SQLITE_CANTOPEN = 14;
 
 /**
  * Looks at a file's header without opening it as a database. Passes over one of ours and where there is

@@ -67,6 +67,14 @@ export class HistoryReader {
     return this.#inSnapshot((tail) => this.#page(query, tail));
   }
 
+  /** What there is: all series, and the newest stored sample's number. */
+  overview(): { series: readonly SeriesRecord[]; lastSeq: number } {
+    return this.#inSnapshot(() => {
+      const { next_seq } = this.#nextSeq.get() as { next_seq: number };
+      return { series: [...this.#series], lastSeq: next_seq - 1 };
+    });
+  }
+
   /** Signals over time, as the JSON text of SeriesSchema. */
   series(query: SeriesQuery): Uint8Array {
     return this.#inSnapshot((tail) => {
