@@ -3,7 +3,7 @@ import type { SeriesRecord } from '../protocol/series-table.ts';
 import { BucketReader } from './bucket-reader.ts';
 import type { HistoryFilter, HistoryPage, HistoryQuery, SeriesQuery } from './history-query.ts';
 import { type OnDamage, type Run, type RunSamples, SampleRuns, type WantedSeries } from './sample-runs.ts';
-import { SampleTail, tailRun } from './sample-tail.ts';
+import { SampleTail, tailRun, upToUnknownSeries } from './sample-tail.ts';
 import { sampleWriter, type WriteSample } from './sample-writer.ts';
 import { type SeriesRow, seriesOfRow } from './series-rows.ts';
 import { seriesText } from './series-text.ts';
@@ -63,7 +63,8 @@ export class HistoryReader {
     try {
       this.#learnSeries();
       const { next_seq } = this.#nextSeq.get() as { next_seq: number };
-      return answer(copies.filter(({ firstSeq }) => firstSeq >= next_seq).map(tailRun));
+      const unstored = copies.filter(({ firstSeq }) => firstSeq >= next_seq);
+      return answer(upToUnknownSeries(unstored, this.#series.length).map(tailRun));
     } finally {
       this.#database.exec('ROLLBACK');
     }
