@@ -17,7 +17,7 @@ import type {
   SeriesQuery,
 } from './history-query.ts';
 import { type Run, type RunSamples, SampleRuns, type WantedSeries } from './sample-runs.ts';
-import { SampleTail, tailRun } from './sample-tail.ts';
+import { SampleTail, tailRun, upToUnknownSeries } from './sample-tail.ts';
 import { sampleWriter, type WriteSample } from './sample-writer.ts';
 import { SELECT_SERIES, type SeriesRow, seriesOfRow } from './series-rows.ts';
 import { seriesText } from './series-text.ts';
@@ -121,7 +121,8 @@ export class HistoryReader {
     try {
       this.#learnSeries();
       const { next_seq } = this.#nextSeq.get() as { next_seq: number };
-      return answer(copies.filter(({ firstSeq }) => firstSeq >= next_seq).map(tailRun));
+      const unstored = copies.filter(({ firstSeq }) => firstSeq >= next_seq);
+      return answer(upToUnknownSeries(unstored, this.#series.length).map(tailRun));
     } finally {
       this.#blocks.forget();
       this.#database.exec('ROLLBACK');

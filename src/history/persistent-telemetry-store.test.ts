@@ -16,6 +16,7 @@ import {
   SAMPLE_BATCH_SAMPLES_MAX,
   SAMPLE_BATCHES_FREE_LOW,
   SAMPLE_BATCHES_MAX,
+  SAMPLE_BATCHES_PER_COMMIT_MAX,
   SEQ_RESERVED,
 } from '../shared/limits.ts';
 import type { Gap } from './gap.ts';
@@ -301,6 +302,32 @@ describe('sequence numbers', () => {
     add(store, 1);
     const [seenAgain] = await samplesOf(store, newest);
     assert.equal(seenAgain?.seq, SEQ_RESERVED + 102);
+  });
+
+  test('are seen without a gap when what was not seen for so long begins to be stored', async (t) => {
+    const { path, store, table } = await openStore(t);
+    table.add(RPM);
+    await store.flush();
+    const other = new DatabaseSync(path);
+    other.exec("CREATE TRIGGER broken BEFORE INSERT ON chunks BEGIN SELECT RAISE(ABORT, 'no room'); END");
+    while (store.samples.firstSeq <= SEQ_RESERVED) {
+      add(store, SAMPLE_BATCHES_PER_COMMIT_MAX * SAMPLE_BATCH_SAMPLES_MAX);
+      await store.flush();
+    }
+    other.exec('DROP TRIGGER broken');
+    other.close();
+    const release = blockWriter(t, path);
+    add(store, (SAMPLE_BATCHES_PER_COMMIT_MAX + 1) * SAMPLE_BATCH_SAMPLES_MAX + 5);
+    const unseen = await samplesOf(store);
+    release();
+    assert.deepEqual(unseen, []);
+
+    // The first of them are stored, one batch more waits for the next commit, and the last for a handover.
+    await until(() => store.status().commits === 1);
+    const seqs = (await samplesOf(store, { ...EVERYTHING, order: 'desc' })).map(({ seq }) => seq);
+    assert.equal(seqs.length, EVERYTHING.limit);
+    assert.equal(seqs[0], store.samples.firstSeq + store.samples.count - 1);
+    assert.equal(seqs.at(-1), seqs[0]! - EVERYTHING.limit + 1);
   });
 });
 

@@ -218,8 +218,18 @@ export class PersistentTelemetryStore {
    * would be given again.
    */
   publish(): void {
-    const { firstSeq, count } = this.samples;
-    if (firstSeq + count <= this.#reservedSeq) this.samples.publish();
+    this.#publish(this.samples);
+  }
+
+  #publish(batch: SampleBatch): void {
+    if (batch.firstSeq + batch.count <= this.#reservedSeq) batch.publish();
+  }
+
+  /** Batches that wait for the writer unseen are seen ahead of the current one: there is never a gap to see. */
+  #renewReservation(reservedSeq: number): void {
+    this.#reservedSeq = reservedSeq;
+    const inOrder = this.#batches.toSorted((left, right) => left.firstSeq - right.firstSeq);
+    for (const batch of inOrder) this.#publish(batch);
   }
 
   /** Gives the current batch to the writer and begins another. */
@@ -410,7 +420,7 @@ export class PersistentTelemetryStore {
         // That a gap could be stored doesn't say that samples can.
         if (message.samples === 0) break;
         this.#commits++;
-        this.#reservedSeq = message.reservedSeq;
+        this.#renewReservation(message.reservedSeq);
         this.#samplesStored += message.samples;
         this.#lastCommitMs = message.durationMs;
         this.#problem = null;

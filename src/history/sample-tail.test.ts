@@ -58,6 +58,64 @@ test('a query sees what is published, once, whether it is stored yet or not', (t
   assert.deepEqual(seqs('desc'), [5, 4, 3, 2, 1]);
 });
 
+test('a snapshot that a handover falls into has no gap: it lacks the newest samples at most', (t) => {
+  const [first, second] = [batchOf(samples(5), 1), batchOf(samples(4), 0)];
+  first.count = 2;
+  first.publish();
+  second.begin(0);
+  const tail = new SampleTail([first.buffer, second.buffer]);
+  // The main thread goes on while the first batch is copied.
+  const { slice } = Float64Array.prototype;
+  const mock = t.mock.method(Float64Array.prototype, 'slice', function (this: Float64Array, ...range: []) {
+    const copy = slice.apply(this, range);
+    if (second.count > 0) return copy;
+    first.count = 5;
+    first.publish();
+    second.begin(6);
+    second.count = 4;
+    second.publish();
+    return copy;
+  });
+  const copies = tail.snapshot();
+  mock.mock.restore();
+  assert.deepEqual(
+    copies.map(({ firstSeq, count }) => [firstSeq, count]),
+    [[1, 2]],
+  );
+  assert.deepEqual(
+    tail.snapshot().map(({ firstSeq, count }) => [firstSeq, count]),
+    [
+      [1, 5],
+      [6, 4],
+    ],
+  );
+});
+
+test('samples are seen up to the first of a series that the reader has not been told of', (t) => {
+  const path = join(temporaryDirectory(t), 'collector.db');
+  const database = openForWriting(path);
+  const reading = openForReading(path);
+  t.after(() => {
+    reading.close();
+    database.close();
+  });
+  const ofSeries = (series: readonly number[]) => series.map((each) => ({ ...samples(1)[0]!, series: each }));
+  const first = batchOf(ofSeries([0, 0, 1, 0]), 1);
+  const second = batchOf(ofSeries([0]), 5);
+  first.publish();
+  second.publish();
+  const reader = new HistoryReader(reading, new SampleTail([first.buffer, second.buffer]));
+  const seqs = () => {
+    const { text } = reader.page({ limit: 100, offset: 0, order: 'asc', format: 'json' });
+    return (JSON.parse(new TextDecoder().decode(text)) as { seq: number }[]).map(({ seq }) => seq);
+  };
+  assert.deepEqual(seqs(), []);
+  reader.addSeries([seriesRecord(0)]);
+  assert.deepEqual(seqs(), [1, 2]);
+  reader.addSeries([seriesRecord(1, { nodeId: 3 })]);
+  assert.deepEqual(seqs(), [1, 2, 3, 4, 5]);
+});
+
 test('a copy that was overtaken is none', () => {
   const batch = batchOf(samples(4), 1);
   assert.equal(batch.snapshot(), null);

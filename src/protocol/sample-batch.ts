@@ -71,9 +71,16 @@ export class SampleBatch {
     Atomics.store(this.#words, WORD_COUNT, this.count);
   }
 
-  /** A copy of the samples published, for another thread; null when there are none, or the batch began anew. */
-  snapshot(): SampleSnapshot | null {
-    const generation = Atomics.load(this.#words, WORD_GENERATION);
+  /** Counts up when the batch begins anew. */
+  get generation(): number {
+    return Atomics.load(this.#words, WORD_GENERATION);
+  }
+
+  /**
+   * A copy of the samples published, for another thread; null when there are none, or the batch began anew
+   * since it had this generation.
+   */
+  snapshot(generation: number = this.generation): SampleSnapshot | null {
     const count = Atomics.load(this.#words, WORD_COUNT);
     if (count === 0) return null;
     const copy = {
@@ -83,7 +90,7 @@ export class SampleBatch {
       rawValue: this.rawValue.slice(0, count),
       series: this.series.slice(0, count),
     };
-    return Atomics.load(this.#words, WORD_GENERATION) === generation ? copy : null;
+    return this.generation === generation ? copy : null;
   }
 }
 
