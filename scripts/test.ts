@@ -37,7 +37,7 @@ const DEBIAN_PACKAGES = [
 ];
 /** One test. Nothing here should come near it; it is there so that a hang becomes a failure with a name. */
 const TEST_TIMEOUT_MS = 120_000;
-const STEP_TIMEOUT_MS = 420_000;
+const STEP_TIMEOUT_MS = 900_000;
 
 type Result =
   | { readonly outcome: 'passed' | 'failed'; readonly note?: string }
