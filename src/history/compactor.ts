@@ -8,7 +8,7 @@ import {
   SERIES_MAX,
 } from '../shared/limits.ts';
 import { type BlockColumns, encodeBlock, estimateClockBytes } from './block-codec.ts';
-import { decodeChunk, type SampleColumns } from './chunk-codec.ts';
+import { type ChunkView, viewChunk } from './chunk-codec.ts';
 import { type OnDamage, readable } from './damage.ts';
 import type { Rollup } from './rollup-builder.ts';
 import { RollupRows, rollUp, SECOND } from './rollup-rows.ts';
@@ -61,7 +61,7 @@ const NOTHING_MOVED: Moved = { samples: 0, chunks: 0, samplesDamaged: 0 };
 
 /** The samples of some chunks, and how many each series has of them. */
 interface Gathered extends Span {
-  readonly chunks: readonly { readonly firstSeq: number; readonly columns: SampleColumns }[];
+  readonly chunks: readonly ChunkRow[];
   readonly countOf: Uint32Array;
 }
 
@@ -86,6 +86,8 @@ export class Compactor {
   readonly #deleteChunk: StatementSync;
   readonly #onDamage: OnDamage;
   readonly #rollupRows: RollupRows;
+
+  #columns: BlockColumns = columnsOf(0);
 
   /** The work on a segment; it yields after each slice. */
   #work: Generator<void, void> | null = null;
@@ -175,26 +177,25 @@ export class Compactor {
 
   /** Reads the oldest chunks until they make a segment; null where one of them is damaged. */
   *#gather(): Generator<void, Gathered | null> {
-    const chunks: { firstSeq: number; columns: SampleColumns }[] = [];
+    const chunks: ChunkRow[] = [];
     const countOf = new Uint32Array(SERIES_MAX);
     let count = 0;
     let readUpTo = 0;
     gather: while (count < this.#segmentSamples && chunks.length < SEGMENT_CHUNKS_MAX) {
       const rows = this.#readChunks.all(readUpTo, CHUNKS_PER_SLICE) as unknown as ChunkRow[];
-      for (const { first_seq, samples, count: sampleCount, base_timestamp_us } of rows) {
+      for (const row of rows) {
+        const { first_seq, count: sampleCount } = row;
         // Lost samples leave gaps in the numbers; a reader has a place for every number of a segment.
-        const seqSpan = first_seq + sampleCount - (chunks[0]?.firstSeq ?? first_seq);
+        const seqSpan = first_seq + sampleCount - (chunks[0]?.first_seq ?? first_seq);
         if (seqSpan > SEGMENT_SEQ_SPAN_MAX) break gather;
         readUpTo = first_seq;
-        const columns = readable(`chunk ${first_seq}`, this.#onDamage, () =>
-          decodeChunk(samples, sampleCount, base_timestamp_us),
-        );
+        const columns = readable(`chunk ${first_seq}`, this.#onDamage, () => view(row));
         if (columns === null) {
           this.#damaged = { firstSeq: first_seq, samples: sampleCount };
           return null;
         }
         for (let index = 0; index < sampleCount; index++) countOf[columns.series[index]!]!++;
-        chunks.push({ firstSeq: first_seq, columns });
+        chunks.push(row);
         count += sampleCount;
         if (count >= this.#segmentSamples) break;
       }
@@ -202,8 +203,8 @@ export class Compactor {
       yield;
     }
     const last = chunks.at(-1)!;
-    const lastSeq = last.firstSeq + last.columns.series.length - 1;
-    return { chunks, chunkCount: chunks.length, countOf, count, firstSeq: chunks[0]!.firstSeq, lastSeq };
+    const lastSeq = last.first_seq + last.count - 1;
+    return { chunks, chunkCount: chunks.length, countOf, count, firstSeq: chunks[0]!.first_seq, lastSeq };
   }
 
   /** Puts the samples of a series together, in the order of their arrival; of a node, the longest first. */
@@ -222,17 +223,14 @@ export class Compactor {
       nextOf[series] = start;
       start += countOf[series]!;
     }
-    const columns: BlockColumns = {
-      seq: new Float64Array(count),
-      timestampUs: new Float64Array(count),
-      rawValue: new Float64Array(count),
-    };
+    const columns = this.#columnsFor(count);
     let sliceStartedMs = performance.now();
-    for (const { firstSeq, columns: chunk } of chunks) {
+    for (const row of chunks) {
+      const chunk = view(row);
       for (let index = 0; index < chunk.series.length; index++) {
         const to = nextOf[chunk.series[index]!]!++;
-        columns.seq[to] = firstSeq + index;
-        columns.timestampUs[to] = chunk.timestampUs[index]!;
+        columns.seq[to] = row.first_seq + index;
+        columns.timestampUs[to] = chunk.baseUs + chunk.timeUs[index]!;
         columns.rawValue[to] = chunk.rawValue[index]!;
       }
       if (performance.now() - sliceStartedMs < SLICE_MS) continue;
@@ -240,6 +238,17 @@ export class Compactor {
       sliceStartedMs = performance.now();
     }
     return { columns, startOf, order };
+  }
+
+  /** Columns for a segment, the same ones for each: what is made anew waits long for the garbage collector. */
+  #columnsFor(count: number): BlockColumns {
+    if (this.#columns.seq.length < count) this.#columns = columnsOf(count);
+    const { seq, timestampUs, rawValue } = this.#columns;
+    return {
+      seq: seq.subarray(0, count),
+      timestampUs: timestampUs.subarray(0, count),
+      rawValue: rawValue.subarray(0, count),
+    };
   }
 
   #encode(series: number, columns: BlockColumns): void {
@@ -375,6 +384,18 @@ export class Compactor {
     this.#blocksInTransaction = 0;
     this.#isSegmentInTransaction = false;
   }
+}
+
+function view({ samples, count, base_timestamp_us }: ChunkRow): ChunkView {
+  return viewChunk(samples, count, base_timestamp_us);
+}
+
+function columnsOf(count: number): BlockColumns {
+  return {
+    seq: new Float64Array(count),
+    timestampUs: new Float64Array(count),
+    rawValue: new Float64Array(count),
+  };
 }
 
 function rangeOverBlocks(blocks: readonly Block[]): [min: number, max: number] {

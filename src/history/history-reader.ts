@@ -14,6 +14,7 @@ import type {
   HistoryFilter,
   HistoryPage,
   HistoryQuery,
+  SampleFormat,
   SeriesQuery,
 } from './history-query.ts';
 import { type Run, type RunSamples, SampleRuns, type WantedSeries } from './sample-runs.ts';
@@ -39,6 +40,8 @@ export class HistoryReader {
   readonly #nextSeq: StatementSync;
   readonly #tail: SampleTail;
   readonly #series: SeriesRecord[] = [];
+  /** By series: what all its samples have in common is turned into text once. */
+  readonly #writers: Record<SampleFormat, (WriteSample | undefined)[]> = { json: [], ndjson: [], csv: [] };
 
   /** Reads what is stored and what is in the tail; damage that it meets is told and passed over. */
   constructor(
@@ -135,7 +138,7 @@ export class HistoryReader {
     const toUs = query.toUs ?? Number.POSITIVE_INFINITY;
     const isWhole =
       wanted.isEverything && fromUs === Number.NEGATIVE_INFINITY && toUs === Number.POSITIVE_INFINITY;
-    const writers: (WriteSample | undefined)[] = [];
+    const writers = this.#writers[query.format];
     const lines: string[] = [];
     let toSkip = query.offset;
     let lastSeq: number | null = null;

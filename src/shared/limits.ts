@@ -133,7 +133,7 @@ export const HISTORY_PAGE_SAMPLES_MAX = 10_000;
 export const HISTORY_STREAM_PAGE_SAMPLES = 5_000;
 
 /** Samples in one page of columns, 26 bytes each: more than an hour of a signal that comes 50 times a second. */
-export const COLUMN_PAGE_SAMPLES_MAX = 262_144;
+export const COLUMN_PAGE_SAMPLES_MAX = 65_536;
 
 /** Samples in one row group of a Parquet file: what the export holds of it, and a reader skips or reads. */
 export const PARQUET_ROW_GROUP_SAMPLES = 131_072;
