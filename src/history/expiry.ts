@@ -73,7 +73,7 @@ export class Expiry {
   readonly #oldSegments: StatementSync;
   readonly #deleteBlocks: StatementSync;
   readonly #deleteSegment: StatementSync;
-  readonly #oldestChunks: StatementSync;
+  readonly #oldestChunk: StatementSync;
   readonly #deleteChunk: StatementSync;
   readonly #rollupBytes: StatementSync;
   readonly #rollupSegment: StatementSync;
@@ -97,8 +97,8 @@ export class Expiry {
     this.#oldSegments = database.prepare(`${segment} WHERE max_timestamp_us < ? LIMIT ?`);
     this.#deleteBlocks = database.prepare('DELETE FROM blocks WHERE id BETWEEN ? AND ?');
     this.#deleteSegment = database.prepare('DELETE FROM segments WHERE first_seq = ?');
-    this.#oldestChunks = database.prepare(
-      'SELECT first_seq, count, max_timestamp_us FROM chunks ORDER BY first_seq LIMIT ?',
+    this.#oldestChunk = database.prepare(
+      'SELECT first_seq, count, max_timestamp_us FROM chunks ORDER BY first_seq LIMIT 1',
     );
     this.#deleteChunk = database.prepare('DELETE FROM chunks WHERE first_seq = ?');
     this.#rollupBytes = database.prepare('SELECT coalesce(sum(bytes), 0) AS bytes FROM rollup_segments');
@@ -135,9 +135,10 @@ export class Expiry {
   #dropSegments(stock: Stock, dropped: Dropped): void {
     const cutoffUs = this.#cutoffUs(this.#retention.maxAgeMs, stock);
     for (let count = 0; count < SEGMENTS_DROPPED_PER_COMMIT_MAX; count++) {
-      const [segment] = (this.#isOver(stock, dropped) && !this.#rollupsMakeRoom()
-        ? this.#oldestSegments.all(1)
-        : this.#oldSegments.all(cutoffUs, 1)) as unknown as SegmentRow[];
+      const isOver = this.#isOver(stock, dropped) && !this.#rollupsMakeRoom();
+      const segment = (isOver ? this.#oldestSegments.get(1) : this.#oldSegments.get(cutoffUs, 1)) as
+        | SegmentRow
+        | undefined;
       if (segment === undefined) return;
       this.#rollUp(segment);
       this.#deleteBlocks.run(segment.first_block, segment.last_block);
@@ -165,18 +166,25 @@ export class Expiry {
   }
 
   #dropChunks(stock: Stock, dropped: Dropped): void {
-    const hasSegments = this.#oldestSegments.all(1).length > 0;
     const cutoffUs = this.#cutoffUs(this.#retention.maxAgeMs, stock);
-    const chunks = this.#oldestChunks.all(CHUNKS_DROPPED_PER_COMMIT_MAX + stock.chunksPending);
-    for (const { first_seq, count, max_timestamp_us } of chunks as unknown as ChunkRow[]) {
-      // While there are segments left, no chunk is the oldest.
-      const isOver = !hasSegments && this.#isOver(stock, dropped) && !this.#rollupsMakeRoom();
-      if (!isOver && max_timestamp_us >= cutoffUs) break;
+    const chunksMax = CHUNKS_DROPPED_PER_COMMIT_MAX + stock.chunksPending;
+    while (dropped.chunks < chunksMax) {
+      const oldest = this.#oldestChunk.get() as ChunkRow | undefined;
+      if (oldest === undefined) return;
+      const { first_seq, count, max_timestamp_us } = oldest;
+      if (max_timestamp_us >= cutoffUs && !this.#mayDropChunks(stock, dropped)) return;
       this.#deleteChunk.run(first_seq);
       dropped.samples += count;
       dropped.samplesOfChunks += count;
       dropped.chunks++;
     }
+  }
+
+  /** While there are segments left, no chunk is the oldest. */
+  #mayDropChunks(stock: Stock, dropped: Dropped): boolean {
+    return (
+      this.#isOver(stock, dropped) && !this.#rollupsMakeRoom() && this.#oldestSegments.get(1) === undefined
+    );
   }
 
   #dropRollups(stock: Stock): void {
@@ -200,6 +208,7 @@ export class Expiry {
   }
 
   #oldestRollupsOf(spanS: SpanSeconds, cutoffUs: number, limit: number): RollupSegment[] {
+    if (cutoffUs === Number.NEGATIVE_INFINITY) return [];
     return this.#oldestRollups.all(spanS, cutoffUs, limit) as unknown as RollupSegment[];
   }
 

@@ -73,8 +73,8 @@ export const SAMPLE_BATCHES_PER_COMMIT_MAX = 24;
 /** With fewer free sample batches than this, sources that can wait (log replays) are made to. */
 export const SAMPLE_BATCHES_FREE_LOW = 16;
 
-/** Samples that make a segment of compressed blocks: about 6 minutes of the kart. */
-export const SEGMENT_SAMPLES = 262_144;
+/** Samples that make a segment of compressed blocks: about 13 minutes of the kart. */
+export const SEGMENT_SAMPLES = 524_288;
 
 /** Samples that stay in chunks when a segment is made, for those who read with SQL: 100 s of the kart. */
 export const CHUNK_SAMPLES_RECENT = 65_536;
