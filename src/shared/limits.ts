@@ -136,7 +136,7 @@ export const HISTORY_STREAM_PAGE_SAMPLES = 5_000;
 export const COLUMN_PAGE_SAMPLES_MAX = 65_536;
 
 /** Samples in one row group of a Parquet file: what the export holds of it, and a reader skips or reads. */
-export const PARQUET_ROW_GROUP_SAMPLES = 131_072;
+export const PARQUET_ROW_GROUP_SAMPLES = COLUMN_PAGE_SAMPLES_MAX;
 
 /** Signals, and points of each, in one answer of /api/series. */
 export const SERIES_SIGNALS_MAX = 64;
