@@ -132,7 +132,7 @@ export const HISTORY_PAGE_SAMPLES_MAX = 10_000;
 /** Samples that a streamed answer takes from the reader at once. */
 export const HISTORY_STREAM_PAGE_SAMPLES = 5_000;
 
-/** Samples in one page of columns, 26 bytes each: more than an hour of a signal that comes 50 times a second. */
+/** Samples in one page of columns, 26 bytes each: 20 minutes of a signal that comes 50 times a second. */
 export const COLUMN_PAGE_SAMPLES_MAX = 65_536;
 
 /** Samples in one row group of a Parquet file: what the export holds of it, and a reader skips or reads. */
