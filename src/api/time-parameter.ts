@@ -23,6 +23,23 @@ export function parseTime(name: string, text: string): number {
   return timestampUs;
 }
 
+/** The beginning and the end of what is asked for, both inclusive. Throws QueryError 400 TIME_INVALID. */
+export function parseTimeSpan(
+  from: string | undefined,
+  to: string | undefined,
+): { readonly fromUs: number | undefined; readonly toUs: number | undefined } {
+  const fromUs = from === undefined ? undefined : parseTime('from', from);
+  const toUs = to === undefined ? undefined : parseTime('to', to);
+  if (fromUs !== undefined && toUs !== undefined && fromUs > toUs) {
+    throw new QueryError(
+      400,
+      'TIME_INVALID',
+      `Expected from to be no later than to, found ${from} and ${to}.`,
+    );
+  }
+  return { fromUs, toUs };
+}
+
 function timestampUsOf([
   ,
   year,

@@ -1,11 +1,10 @@
 import { type Static, Type } from 'typebox';
 import type { GapQuery } from '../../history/gap.ts';
-import { QueryError } from '../../shared/errors.ts';
 import { GAPS_MAX } from '../../shared/limits.ts';
 import type { ApiInstance } from '../instance.ts';
 import { ErrorSchema, GapsSchema } from '../schemas.ts';
 import type { ApiSources } from '../sources.ts';
-import { parseTime } from '../time-parameter.ts';
+import { parseTimeSpan } from '../time-parameter.ts';
 
 const GapsQuerySchema = Type.Object(
   {
@@ -33,14 +32,6 @@ export function gapsRoutes(api: ApiInstance, { history }: ApiSources): void {
 }
 
 function gapQuery({ from, to, bus, limit = GAPS_MAX }: Static<typeof GapsQuerySchema>): GapQuery {
-  const fromUs = from === undefined ? undefined : parseTime('from', from);
-  const toUs = to === undefined ? undefined : parseTime('to', to);
-  if (fromUs !== undefined && toUs !== undefined && fromUs > toUs) {
-    throw new QueryError(
-      400,
-      'TIME_INVALID',
-      `Expected from to be no later than to, found ${from} and ${to}.`,
-    );
-  }
+  const { fromUs, toUs } = parseTimeSpan(from, to);
   return { fromUs, toUs, bus, limit };
 }

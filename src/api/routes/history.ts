@@ -9,7 +9,7 @@ import type { ApiInstance } from '../instance.ts';
 import { commandOf, componentOf, componentTypeOf, messageTypeOf } from '../names.ts';
 import { ErrorSchema, SampleSchema } from '../schemas.ts';
 import type { ApiSources, HistorySource } from '../sources.ts';
-import { parseTime } from '../time-parameter.ts';
+import { parseTimeSpan } from '../time-parameter.ts';
 
 const LIMIT_DEFAULT = 100;
 
@@ -89,15 +89,7 @@ function historyQuery({ registry }: ApiSources, parameters: Parameters, format: 
   }
   const componentType =
     component_type === undefined ? undefined : componentTypeOf(registry, component_type, 400);
-  const fromUs = from === undefined ? undefined : parseTime('from', from);
-  const toUs = to === undefined ? undefined : parseTime('to', to);
-  if (fromUs !== undefined && toUs !== undefined && fromUs > toUs) {
-    throw new QueryError(
-      400,
-      'TIME_INVALID',
-      `Expected from to be no later than to, found ${from} and ${to}.`,
-    );
-  }
+  const { fromUs, toUs } = parseTimeSpan(from, to);
   return {
     format,
     limit: parameters.limit ?? LIMIT_DEFAULT,
