@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { LEADER_CLOCKS_KEPT } from '../shared/limits.ts';
 import { type BlockClock, type BlockColumns, decodeBlock, decodeClock } from './block-codec.ts';
+import { bytesOfBlock, PAGES_OF_BLOCK, type PageOfBlock } from './block-pages.ts';
 import { corrupt } from './column-codec.ts';
 import { type OnDamage, readable } from './damage.ts';
 
@@ -12,15 +13,19 @@ export interface BlockHeader {
   readonly leader: number | null;
 }
 
+interface BlockRow extends PageOfBlock {
+  readonly count: number;
+}
+
 /** Reads blocks, each with the clock that it follows. */
 export class BlockReader {
-  readonly #block: StatementSync;
+  readonly #pages: StatementSync;
   readonly #onDamage: OnDamage;
   /** Of those who follow nobody, the latest; a leader's followers are read soon after it. */
   readonly #clocks = new Map<number, BlockClock>();
 
   constructor(database: DatabaseSync, onDamage: OnDamage) {
-    this.#block = database.prepare('SELECT count, samples FROM blocks WHERE id = ?');
+    this.#pages = database.prepare(PAGES_OF_BLOCK);
     this.#onDamage = onDamage;
   }
 
@@ -29,10 +34,10 @@ export class BlockReader {
    * read, which is told. Columns that it gives of its own are not to be changed.
    */
   read({ id, count, leader }: BlockHeader, into?: BlockColumns): BlockColumns | null {
-    const { samples } = this.#block.get(id) as { samples: Uint8Array };
-    const columns = readable(`block ${id}`, this.#onDamage, () =>
-      decodeBlock(samples, count, leader === null ? undefined : this.#clockOf(leader), into),
-    );
+    const columns = readable(`block ${id}`, this.#onDamage, () => {
+      const clock = leader === null ? undefined : this.#clockOf(leader);
+      return decodeBlock(this.#bytesOf(id).bytes, count, clock, into);
+    });
     if (columns !== null && leader === null && into === undefined) this.#keep(id, columns);
     return columns;
   }
@@ -45,11 +50,17 @@ export class BlockReader {
   #clockOf(leader: number): BlockClock {
     const kept = this.#clocks.get(leader);
     if (kept !== undefined) return kept;
-    const row = this.#block.get(leader) as { count: number; samples: Uint8Array } | undefined;
-    if (row === undefined) throw corrupt(`it follows block ${leader}, which is not there`);
-    const clock = decodeClock(row.samples, row.count);
+    const { bytes, count } = this.#bytesOf(leader);
+    const clock = decodeClock(bytes, count);
     this.#keep(leader, clock);
     return clock;
+  }
+
+  #bytesOf(id: number): { readonly bytes: Uint8Array; readonly count: number } {
+    const rows = this.#pages.all(id) as unknown as BlockRow[];
+    const [first] = rows;
+    if (first === undefined) throw corrupt(`block ${id} or its bytes are not there`);
+    return { bytes: bytesOfBlock(rows), count: first.count };
   }
 
   #keep(id: number, { seq, timestampUs }: BlockClock): void {

@@ -8,6 +8,7 @@ import {
   SERIES_MAX,
 } from '../shared/limits.ts';
 import { type BlockColumns, encodeBlock, estimateClockBytes } from './block-codec.ts';
+import { BlockPageWriter, type BlockPlace, lastPageOf } from './block-pages.ts';
 import { type ChunkView, viewChunk } from './chunk-codec.ts';
 import { type OnDamage, readable } from './damage.ts';
 import type { Rollup } from './rollup-builder.ts';
@@ -38,7 +39,7 @@ interface Block {
   readonly columns: BlockColumns;
   /** The place of its leader among the segment's blocks. */
   readonly leader: number | null;
-  readonly bytes: Uint8Array;
+  readonly at: BlockPlace;
 }
 
 /** What a segment replaces. */
@@ -79,6 +80,7 @@ export class Compactor {
   readonly #samplesRecent: number;
   readonly #nodeOf = new Uint32Array(SERIES_MAX);
   readonly #readChunks: StatementSync;
+  readonly #pages: BlockPageWriter;
   readonly #insertBlock: StatementSync;
   readonly #insertSegment: StatementSync;
   readonly #deleteChunks: StatementSync;
@@ -120,14 +122,17 @@ export class Compactor {
     );
     // Replacing: a transaction that is undone may bring blocks back that belong to no segment.
     this.#insertBlock = database.prepare(
-      'INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     );
     this.#insertSegment = database.prepare('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#deleteChunks = database.prepare('DELETE FROM chunks WHERE first_seq <= ?');
-    const { last } = database.prepare('SELECT max(last_block) AS last FROM segments').get() as {
-      last: number | null;
-    };
-    this.#nextBlockId = (last ?? 0) + 1;
+    const last = database
+      .prepare(
+        'SELECT id, first_byte AS firstByte, bytes FROM blocks WHERE id = (SELECT max(last_block) FROM segments)',
+      )
+      .get() as (BlockPlace & { id: number }) | undefined;
+    this.#nextBlockId = (last?.id ?? 0) + 1;
+    this.#pages = new BlockPageWriter(database, last === undefined ? 0 : lastPageOf(last) + 1);
     this.#deleteUnfinished();
   }
 
@@ -261,7 +266,7 @@ export class Compactor {
       leader = candidate;
     }
     const bytes = encodeBlock(columns, leader === null ? undefined : this.#blocks[leader]!.columns);
-    this.#blocks.push({ series, columns, leader, bytes });
+    this.#blocks.push({ series, columns, leader, at: this.#pages.append(bytes) });
     this.#rollUp(series, columns);
   }
 
@@ -293,13 +298,7 @@ export class Compactor {
   /** Within the transaction of a commit: writes some of what is ready. Returns what left the chunks by it. */
   write(): Moved {
     if (this.#damaged !== null) return this.#quarantine(this.#damaged);
-    let bytes = 0;
-    for (let place = this.#blocksWritten; place < this.#blocks.length; place++) {
-      if (this.#blocksInTransaction === BLOCKS_PER_COMMIT_MAX || bytes > BLOCK_BYTES_PER_COMMIT_MAX) break;
-      this.#insert(this.#blocks[place]!, place);
-      bytes += this.#blocks[place]!.bytes.byteLength;
-      this.#blocksInTransaction++;
-    }
+    this.#writeBlocks();
     const isComplete = this.#blocksWritten + this.#blocksInTransaction === this.#blocks.length;
     if (this.#span === null || !isComplete) return NOTHING_MOVED;
 
@@ -320,7 +319,20 @@ export class Compactor {
     return { samples: count, chunks: chunkCount, samplesDamaged: 0 };
   }
 
-  #insert({ series, columns, leader, bytes }: Block, place: number): void {
+  #writeBlocks(): void {
+    let bytes = 0;
+    let place = this.#blocksWritten;
+    for (; place < this.#blocks.length; place++) {
+      if (place - this.#blocksWritten === BLOCKS_PER_COMMIT_MAX || bytes > BLOCK_BYTES_PER_COMMIT_MAX) break;
+      this.#insert(this.#blocks[place]!, place);
+      bytes += this.#blocks[place]!.at.bytes;
+    }
+    this.#blocksInTransaction = place - this.#blocksWritten;
+    if (this.#blocksInTransaction === 0) return;
+    this.#pages.write(this.#blocks[this.#blocksWritten]!.at, this.#blocks[place - 1]!.at);
+  }
+
+  #insert({ series, columns, leader, at }: Block, place: number): void {
     const [minUs, maxUs] = range(columns.timestampUs);
     const [minValue, maxValue] = range(columns.rawValue);
     let sum = 0;
@@ -336,7 +348,8 @@ export class Compactor {
       sum,
       columns.rawValue.at(-1)!,
       leader === null ? null : this.#nextBlockId + leader,
-      bytes,
+      at.firstByte,
+      at.bytes,
     );
   }
 
@@ -354,6 +367,7 @@ export class Compactor {
     this.#blocksInTransaction = 0;
     if (!this.#isSegmentInTransaction) return;
     this.#nextBlockId += this.#blocks.length;
+    this.#pages.complete();
     this.#forget();
   }
 
@@ -372,6 +386,7 @@ export class Compactor {
   /** Blocks beyond those of the last segment belong to none. */
   #deleteUnfinished(): void {
     this.#database.prepare('DELETE FROM blocks WHERE id >= ?').run(this.#nextBlockId);
+    this.#pages.deleteUnfinished();
   }
 
   #forget(): void {
@@ -379,6 +394,7 @@ export class Compactor {
     this.#span = null;
     this.#damaged = null;
     this.#blocks.length = 0;
+    this.#pages.forget();
     this.#rollups.length = 0;
     this.#blocksWritten = 0;
     this.#blocksInTransaction = 0;

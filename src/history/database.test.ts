@@ -28,6 +28,7 @@ function tablesOf(database: DatabaseSync): unknown[] {
 }
 
 const TABLES = [
+  'block_pages',
   'blocks',
   'chunks',
   'definitions',

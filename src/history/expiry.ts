@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { HISTORY_BYTES_HEADROOM } from '../shared/limits.ts';
+import { DELETE_PAGES_OF_BLOCKS } from './block-pages.ts';
 import { type BlockHeader, BlockReader } from './block-reader.ts';
 import { type OnDamage, readable } from './damage.ts';
 import type { Retention } from './retention.ts';
@@ -72,6 +73,7 @@ export class Expiry {
   readonly #oldestSegments: StatementSync;
   readonly #oldSegments: StatementSync;
   readonly #deleteBlocks: StatementSync;
+  readonly #deletePages: StatementSync;
   readonly #deleteSegment: StatementSync;
   readonly #oldestChunk: StatementSync;
   readonly #deleteChunk: StatementSync;
@@ -96,6 +98,7 @@ export class Expiry {
     this.#oldestSegments = database.prepare(`${segment} ORDER BY first_seq LIMIT ?`);
     this.#oldSegments = database.prepare(`${segment} WHERE max_timestamp_us < ? LIMIT ?`);
     this.#deleteBlocks = database.prepare('DELETE FROM blocks WHERE id BETWEEN ? AND ?');
+    this.#deletePages = database.prepare(DELETE_PAGES_OF_BLOCKS);
     this.#deleteSegment = database.prepare('DELETE FROM segments WHERE first_seq = ?');
     this.#oldestChunk = database.prepare(
       'SELECT first_seq, count, max_timestamp_us FROM chunks ORDER BY first_seq LIMIT 1',
@@ -141,6 +144,7 @@ export class Expiry {
         | undefined;
       if (segment === undefined) return;
       this.#rollUp(segment);
+      this.#deletePages.run(segment.first_block, segment.last_block);
       this.#deleteBlocks.run(segment.first_block, segment.last_block);
       this.#deleteSegment.run(segment.first_seq);
       dropped.samples += segment.count;

@@ -331,7 +331,7 @@ test('columns read the blocks of their signal and span alone', (t) => {
   close();
   const database = openForWriting(path);
   // Every block is damaged but the first series' of the second segment.
-  database.exec("UPDATE blocks SET samples = x'00' WHERE NOT (series = 0 AND id BETWEEN 3 AND 4)");
+  database.exec('UPDATE blocks SET bytes = 1 WHERE NOT (series = 0 AND id BETWEEN 3 AND 4)');
   const damages: string[] = [];
   const reader = new HistoryReader(database, undefined, (message) => damages.push(message));
   const query = {

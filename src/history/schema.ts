@@ -12,9 +12,10 @@ export const PAGE_BYTES = 4096;
  * series_state  the latest sample of each series, for the state at the next start
  * chunks        the latest samples in the order of their arrival, a run of all series a row (chunk-codec.ts)
  * segments      older samples, from which the compactor has made
- * blocks        one series' samples of a segment (block-codec.ts), with what they come to: raw values' least,
- *               greatest, sum and last. A segment's blocks have the ids from first_block to last_block;
- *               `leader` is the block of the segment whose clock this one's is told by
+ * blocks        one series' samples of a segment, with what they come to: raw values' least, greatest, sum and last.
+ *               A segment's blocks have the ids from first_block to last_block; `leader` is the block of the
+ *               segment whose clock this one's is told by
+ * block_pages   the samples of blocks (block-codec.ts), one block after the other (block-pages.ts)
  * rollups       what one series' samples come to in spans of so many seconds (rollup-codec.ts), for the run of
  *               the history that begins with first_seq: of
  * rollup_segments  all of them are of one, a segment or what was several
@@ -86,8 +87,10 @@ const VERSION_2 = `
     sum_value REAL NOT NULL,
     last_value REAL NOT NULL,
     leader INTEGER,
-    samples BLOB NOT NULL
+    first_byte INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
   ) STRICT;
+  CREATE TABLE block_pages (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
   CREATE INDEX blocks_of_series ON blocks (series, id);
   CREATE TABLE quarantine (
     first_seq INTEGER PRIMARY KEY,
