@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
-import {
-  type ColumnReader,
-  columnBytesMax,
-  corrupt,
-  decodeColumn,
-  encodeColumn,
-  estimateColumnBytes,
-} from './column-codec.ts';
+import { type ByteReader, corrupt } from './byte-reader.ts';
+import { columnBytesMax, decodeColumn, encodeColumn, estimateColumnBytes } from './column-codec.ts';
 
 /**
  * How the samples of one series over a span of time are written: a block. It is read by those who know how
@@ -115,7 +109,7 @@ export function decodeValues(block: Uint8Array, count: number): Float64Array {
 
 interface OpenBlock {
   /** Stands behind the fixed part of the header. */
-  readonly reader: ColumnReader;
+  readonly reader: ByteReader;
   readonly valuesAt: number;
   readonly isLed: boolean;
 }
@@ -139,7 +133,7 @@ function openBlock(block: Uint8Array, count: number): OpenBlock {
 }
 
 function readClock(
-  reader: ColumnReader,
+  reader: ByteReader,
   count: number,
   isLed: boolean,
   leader: BlockClock | undefined,
@@ -167,7 +161,7 @@ function readClock(
   };
 }
 
-function readValues(reader: ColumnReader, count: number, into?: Float64Array): Float64Array {
+function readValues(reader: ByteReader, count: number, into?: Float64Array): Float64Array {
   if (reader.at > reader.bytes.length) throw corrupt('the values lie beyond its end');
   const rawValue = decodeColumn(reader, count, null, into);
   if (reader.at !== reader.bytes.length) throw corrupt('it goes on after its values');

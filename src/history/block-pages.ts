@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { corrupt } from './column-codec.ts';
+import { corrupt } from './byte-reader.ts';
 
 /**
  * Bytes of blocks that a row of `block_pages` holds: as many as fill a page of the database, so that nothing

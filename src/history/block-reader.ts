@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { LEADER_CLOCKS_KEPT } from '../shared/limits.ts';
 import { type BlockClock, type BlockColumns, decodeBlock, decodeClock } from './block-codec.ts';
 import { bytesOfBlock, PAGES_OF_BLOCK, type PageOfBlock } from './block-pages.ts';
-import { corrupt } from './column-codec.ts';
+import { corrupt } from './byte-reader.ts';
 import { type OnDamage, readable } from './damage.ts';
 
 /** What tells how a block is read. */

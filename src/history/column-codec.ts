@@ -1,65 +1,74 @@
 import assert from 'node:assert/strict';
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { HistoryError } from '../shared/errors.ts';
+import { readPlane, writePlane } from './byte-plane.ts';
+import { type ByteReader, corrupt, readByte, readSigned, writeSigned } from './byte-reader.ts';
+import {
+  estimatePackedBytes,
+  PACKED_BYTES_EACH,
+  PACKED_BYTES_EXTRA,
+  packResiduals,
+  RESIDUAL_MAX,
+  unpackResiduals,
+} from './residual-packing.ts';
 
 /**
  * How a column of numbers is written: each is told by what the ones before it let expect, and what is left
  * over (the residual) is packed as narrow as it is. Every form is exact, bit for bit.
  *
- *   byte 0       bits 0..1  prediction (PREDICTION)
- *                bit  2     residuals of LEADER: the leader's number at the same index is subtracted first;
+ *   byte 0       bits 0..2  prediction (PREDICTION)
+ *                bit  3     residuals of LEADER: the leader's number at the same index is subtracted first;
  *                           of BITS: each number's bits are XORed with those of the one before
- *                bits 3..4  packing (PACKING)
- *                bits 5..7  0 to 6: decimals, the numbers are these integers divided by 10 to this power;
- *                           7: the numbers are these integers, or what they add to the leader's, times a unit
- *   then         unit       signed varint; only with 7
- *                base       signed varint; not with BITS
- *                first      signed varint; only with DELTA and LINE
+ *                bits 4..5  packing (residual-packing.ts); 0 with BITS
+ *                bits 6..7  scale (SCALE)
+ *   then         decimals   1 byte: the numbers are these integers divided by 10 to this power; only with DECIMALS
+ *                unit       signed varint: the numbers are these integers, or what they add to the leader's, times
+ *                           this one; only with UNIT
+ *                base       signed varint; only with PLAIN, DELTA and LINE
+ *                first      signed varint; only with DELTA, LINE and TREND
+ *                weights    TREND_STEPS signed varints; only with TREND
  *   then         the packed residuals
  *
  *   PLAIN    residual i = number i - base
  *   DELTA    residual i = number i - number i-1 - base, and of the first 0
  *   LINE     residual i = number i - first - i × base
- *   BITS     no residuals but the 64 bits of each double: for what isn't integers
+ *   TREND    residual i = step i - (w1 × step i-1 + w2 × step i-2 + w3 × step i-3) / 256, rounded, where step i is
+ *            number i - number i-1, and that of the first is 0; for what fits into 32 bits with room to spare
+ *   BITS     no residuals but the 64 bits of each double, for what isn't integers: their lowest bytes, their second
+ *            bytes and so on, each a plane (byte-plane.ts)
  *
- *   NOTHING  every residual is 0
- *   PACKED   width in bits (1 byte), then so many bits of each zigzag residual, the lowest first
- *   PLANES   number of planes (1 byte), then the lowest bytes of all zigzag residuals, their second bytes
- *            and so on, each of these planes as
- *              0, a byte     all bytes are this one
- *              1, bytes      as they are
- *              n, n bytes    a zstd frame
- *
- * A zigzag residual is 2 r, or -2 r - 1 if r is negative. Varints have 7 bits a byte, the lowest first; the
- * first byte of a signed one has the sign in its lowest bit. Residuals reach no further than ±2^52, so that
- * all of this can be done with doubles; a column that would need more is written as BITS.
+ * Residuals reach no further than ±2^52, so that all of this can be done with doubles; a column that would need
+ * more is written as BITS.
  */
-const PREDICTION = { PLAIN: 0, DELTA: 1, LINE: 2, BITS: 3 } as const;
-const PACKING = { NOTHING: 0, PACKED: 1, PLANES: 2 } as const;
+const PREDICTION = { PLAIN: 0, DELTA: 1, LINE: 2, TREND: 3, BITS: 4 } as const;
 type Prediction = (typeof PREDICTION)[keyof typeof PREDICTION];
-type Packing = (typeof PACKING)[keyof typeof PACKING];
+const SCALE = { NONE: 0, DECIMALS: 1, UNIT: 2 } as const;
 
-const PREDICTION_MASK = 0b11;
-const LEADER_FLAG = 1 << 2;
-const PACKING_SHIFT = 3;
+const PREDICTION_MASK = 0b111;
+const LEADER_FLAG = 1 << 3;
+const PACKING_SHIFT = 4;
 const PACKING_MASK = 0b11;
-const DECIMALS_SHIFT = 5;
+const SCALE_SHIFT = 6;
 const DECIMALS_MAX = 6;
-const DECIMALS_UNIT = 7;
+
+/** Steps that a trend is told by: more foretell a drive's signals no better. */
+const TREND_STEPS = 3;
+/** Weights are multiples of 1 / 2^8. */
+const TREND_SHIFT = 8;
+const TREND_ONE = 1 << TREND_SHIFT;
+const TREND_WEIGHT_MAX = 4 * TREND_ONE;
+/** So that all of it is done with 32-bit integers, which read in a third of the time that doubles take. */
+const TREND_NUMBER_MAX = 2 ** 30;
+const TREND_STEP_MAX = 2 ** 18;
+/** Shorter columns don't tell a trend. */
+const TREND_COUNT_MIN = 64;
 
 /** Numbers that a column may have. */
 export const COLUMN_COUNT_MAX = 2 ** 20;
 
-const RESIDUAL_MAX = 2 ** 52;
 const BASE_MAX = 2 ** 51;
 const DOUBLE_BYTES = 8;
-const PACKED_WIDTH_MAX = 24;
-const INTEGER_PLANES_MAX = 7;
+/** What stands before the packed residuals takes less. */
+const COLUMN_HEADER_BYTES = 64;
 
-/** What a plane takes besides what it says: its length, and a frame's header and table. */
-const FRAME_BYTES = 20;
-/** Planes shorter than this gain nothing from zstd. */
-const FRAME_BYTES_MIN = 24;
 /** Numbers that the median is taken of, and that show whether all have a divisor in common. */
 const MEDIAN_SAMPLES = 63;
 /** Of a longer column, so many runs of so many numbers tell which prediction is best. */
@@ -69,7 +78,7 @@ const ESTIMATE_COUNT = ESTIMATE_RUNS * ESTIMATE_RUN_COUNT;
 
 /** Bytes that a column takes at most, for those who give it room. */
 export function columnBytesMax(count: number): number {
-  return count * DOUBLE_BYTES + 64;
+  return count * PACKED_BYTES_EACH + PACKED_BYTES_EXTRA + COLUMN_HEADER_BYTES;
 }
 
 // Scratch columns, shared by all calls: none of them waits for anything.
@@ -77,7 +86,6 @@ let scratchCount = 0;
 let integers = new Float64Array(0);
 let offsets = new Float64Array(0);
 let residuals = new Float64Array(0);
-let planes = new Uint8Array(0);
 
 function reserveScratch(count: number): void {
   if (count <= scratchCount) return;
@@ -85,25 +93,34 @@ function reserveScratch(count: number): void {
   integers = new Float64Array(scratchCount);
   offsets = new Float64Array(scratchCount);
   residuals = new Float64Array(scratchCount);
-  planes = new Uint8Array(scratchCount * DOUBLE_BYTES);
+}
+
+/** How integers are foretold. */
+interface Model {
+  readonly prediction: Prediction;
+  /** 0 with TREND. */
+  readonly base: number;
+  /** Empty but with TREND. */
+  readonly weights: readonly number[];
 }
 
 /** How the integers of a column are best foretold, and about how many bytes that leaves. */
 interface Plan {
-  readonly prediction: Prediction;
-  readonly base: number;
+  readonly model: Model;
   readonly bytes: number;
 }
 
 /**
  * Writes a column of finite doubles into `target` from `at` on, where columnBytesMax are free, and returns
- * where it ends. A leader is a column of integers, at least as long.
+ * where it ends. A leader is a column of integers, at least as long. `quickly`: so that it is quickly read, at
+ * the price of some room.
  */
 export function encodeColumn(
   numbers: Float64Array,
   leader: Float64Array | null,
   target: Uint8Array,
   at: number,
+  quickly = false,
 ): number {
   const count = numbers.length;
   if (count === 0) return at;
@@ -115,30 +132,31 @@ export function encodeColumn(
   if (isLed) source = offsets;
   const unit = decimals === 0 ? divideByUnit(source, count) : 1;
   if (unit > 1) source = integers;
-  const { prediction, base, bytes } = planFor(source, count);
-  const largest = computeResiduals(source, 0, count, prediction, base, 0);
+  const { model } = withTrend(planFor(source, count), source, count);
+  const largest = computeResiduals(source, 0, count, model, 0);
   if (!(largest <= RESIDUAL_MAX)) {
-    return isLed ? encodeColumn(numbers, null, target, at) : encodeBits(numbers, target, at);
+    return isLed ? encodeColumn(numbers, null, target, at, quickly) : encodeBits(numbers, target, at);
   }
-  let end = at + 1;
-  if (unit > 1) end = writeSigned(target, end, unit);
-  end = writeSigned(target, end, base);
-  if (prediction !== PREDICTION.PLAIN) end = writeSigned(target, end, source[0]!);
-  const width = zigzagWidth(largest);
-  const packedSize = width <= PACKED_WIDTH_MAX ? packedBytes(count, width) : Number.POSITIVE_INFINITY;
-  const packedAt = end;
-  let packing: Packing = PACKING.NOTHING;
-  if (width > 0 && bytes < packedSize) {
-    packing = PACKING.PLANES;
-    end = writePlanes(target, packedAt, splitIntoPlanes(count, width), count);
-  }
-  if (width > 0 && (packing === PACKING.NOTHING || end - packedAt > packedSize)) {
-    packing = PACKING.PACKED;
-    end = writePacked(target, packedAt, count, width);
-  }
-  const scale = unit > 1 ? DECIMALS_UNIT : decimals;
+  const scale = unit > 1 ? SCALE.UNIT : decimals > 0 ? SCALE.DECIMALS : SCALE.NONE;
+  let start = at + 1;
+  if (scale === SCALE.DECIMALS) target[start++] = decimals;
+  if (scale === SCALE.UNIT) start = writeSigned(target, start, unit);
+  start = writeModel(target, start, model, source[0]!);
+  const { packing, end } = packResiduals(residuals, count, largest, target, start, quickly);
   target[at] =
-    prediction | (isLed ? LEADER_FLAG : 0) | (packing << PACKING_SHIFT) | (scale << DECIMALS_SHIFT);
+    model.prediction | (isLed ? LEADER_FLAG : 0) | (packing << PACKING_SHIFT) | (scale << SCALE_SHIFT);
+  return end;
+}
+
+function writeModel(
+  target: Uint8Array,
+  at: number,
+  { prediction, base, weights }: Model,
+  first: number,
+): number {
+  let end = prediction === PREDICTION.TREND ? at : writeSigned(target, at, base);
+  if (prediction !== PREDICTION.PLAIN) end = writeSigned(target, end, first);
+  for (const weight of weights) end = writeSigned(target, end, weight);
   return end;
 }
 
@@ -213,36 +231,107 @@ function divideByUnit(source: Float64Array, count: number): number {
 
 function planFor(source: Float64Array, count: number): Plan {
   const step = medianStep(source, count);
-  let best: Plan = { prediction: PREDICTION.PLAIN, base: 0, bytes: count * DOUBLE_BYTES };
-  best = better(best, source, count, PREDICTION.DELTA, step);
-  best = better(best, source, count, PREDICTION.PLAIN, medianOf(source, count));
+  const nothing = { prediction: PREDICTION.PLAIN, base: 0, weights: [] };
+  let best: Plan = { model: nothing, bytes: count * DOUBLE_BYTES };
+  best = better(best, source, count, { prediction: PREDICTION.DELTA, base: step, weights: [] });
+  const median = medianOf(source, count);
+  best = better(best, source, count, { prediction: PREDICTION.PLAIN, base: median, weights: [] });
   if (step !== 0 && Math.abs(step) * count <= BASE_MAX) {
-    best = better(best, source, count, PREDICTION.LINE, step);
+    best = better(best, source, count, { prediction: PREDICTION.LINE, base: step, weights: [] });
   }
   return best;
 }
 
-function better(best: Plan, source: Float64Array, count: number, prediction: Prediction, base: number): Plan {
+/** The plan, or a trend where that is better. */
+function withTrend(best: Plan, source: Float64Array, count: number): Plan {
+  if (best.bytes === 0 || count < TREND_COUNT_MIN) return best;
+  if (!isWithinTrend(source, count)) return best;
+  const weights = trendWeights(source, count);
+  return weights === null
+    ? best
+    : better(best, source, count, { prediction: PREDICTION.TREND, base: 0, weights });
+}
+
+function isWithinTrend(source: Float64Array, count: number): boolean {
+  let previous = source[0]!;
+  for (let index = 0; index < count; index++) {
+    const number = source[index]!;
+    if (Math.abs(number) > TREND_NUMBER_MAX || Math.abs(number - previous) > TREND_STEP_MAX) return false;
+    previous = number;
+  }
+  return true;
+}
+
+function better(best: Plan, source: Float64Array, count: number, model: Model): Plan {
   // Nothing is better than nothing.
-  if (best.bytes === 0 || Math.abs(base) > BASE_MAX) return best;
-  const bytes = estimateBytes(source, count, prediction, base);
-  return bytes < best.bytes ? { prediction, base, bytes } : best;
+  if (best.bytes === 0 || Math.abs(model.base) > BASE_MAX) return best;
+  const bytes = estimateBytes(source, count, model);
+  return bytes < best.bytes ? { model, bytes } : best;
 }
 
 /** About how many bytes the residuals would take, from a sample of them. */
-function estimateBytes(source: Float64Array, count: number, prediction: Prediction, base: number): number {
-  if (count <= ESTIMATE_COUNT) {
-    const largest = computeResiduals(source, 0, count, prediction, base, 0);
-    return estimateResidualBytes(count, count, largest);
-  }
+function estimateBytes(source: Float64Array, count: number, model: Model): number {
   let largest = 0;
+  let sampled = 0;
+  forEachRun(count, (start, end) => {
+    largest = Math.max(largest, computeResiduals(source, start, end, model, sampled));
+    sampled += end - start;
+  });
+  return estimatePackedBytes(residuals, sampled, largest, count);
+}
+
+/** Calls with the start and end of each run of a column that tells what the whole is like. */
+function forEachRun(count: number, call: (start: number, end: number) => void): void {
+  if (count <= ESTIMATE_COUNT) {
+    call(0, count);
+    return;
+  }
   for (let run = 0; run < ESTIMATE_RUNS; run++) {
     const start = Math.floor((run * (count - ESTIMATE_RUN_COUNT)) / (ESTIMATE_RUNS - 1));
-    const to = run * ESTIMATE_RUN_COUNT;
-    const runEnd = start + ESTIMATE_RUN_COUNT;
-    largest = Math.max(largest, computeResiduals(source, start, runEnd, prediction, base, to));
+    call(start, start + ESTIMATE_RUN_COUNT);
   }
-  return estimateResidualBytes(ESTIMATE_COUNT, count, largest);
+}
+
+/**
+ * The weights of the steps before that foretell a step with the least squares of error, in multiples of
+ * 1 / TREND_ONE; null where there are no such.
+ */
+function trendWeights(source: Float64Array, count: number): number[] | null {
+  // Sums of products of a step with those before it: products[i][j] of step -i with step -j.
+  const products = Array.from({ length: TREND_STEPS + 1 }, () => new Float64Array(TREND_STEPS + 1));
+  const steps = new Float64Array(TREND_STEPS + 1);
+  forEachRun(count, (start, end) => {
+    for (let index = start + TREND_STEPS + 1; index < end; index++) {
+      for (let back = 0; back <= TREND_STEPS; back++) {
+        steps[back] = source[index - back]! - source[index - back - 1]!;
+      }
+      for (let row = 1; row <= TREND_STEPS; row++) {
+        for (let column = 0; column <= TREND_STEPS; column++) {
+          products[row]![column]! += steps[row]! * steps[column]!;
+        }
+      }
+    }
+  });
+  return solve(products);
+}
+
+/** Solves the equations of rows 1 to TREND_STEPS, whose right side is in column 0, and rounds. */
+function solve(rows: readonly Float64Array[]): number[] | null {
+  for (let pivot = 1; pivot <= TREND_STEPS; pivot++) {
+    const row = rows[pivot]!;
+    // Symmetric and positive, so the diagonal is good enough; a pivot of 0 says that the steps are alike.
+    if (!(row[pivot]! > 0)) return null;
+    for (let other = 1; other <= TREND_STEPS; other++) {
+      if (other === pivot) continue;
+      const factor = rows[other]![pivot]! / row[pivot]!;
+      for (let column = 0; column <= TREND_STEPS; column++) rows[other]![column]! -= factor * row[column]!;
+    }
+  }
+  const weights: number[] = [];
+  for (let index = 1; index <= TREND_STEPS; index++) {
+    weights.push(Math.round((TREND_ONE * rows[index]![0]!) / rows[index]![index]!));
+  }
+  return weights.every((weight) => Math.abs(weight) <= TREND_WEIGHT_MAX) ? weights : null;
 }
 
 const medianScratch = new Float64Array(MEDIAN_SAMPLES);
@@ -273,10 +362,11 @@ function computeResiduals(
   source: Float64Array,
   start: number,
   end: number,
-  prediction: Prediction,
-  base: number,
+  model: Model,
   to: number,
 ): number {
+  const { prediction, base } = model;
+  if (prediction === PREDICTION.TREND) return computeTrend(source, start, end, model.weights, to);
   let largest = 0;
   if (prediction === PREDICTION.DELTA) {
     let previous = start > 0 ? source[start - 1]! : 0;
@@ -301,199 +391,68 @@ function computeResiduals(
   return largest;
 }
 
-function zigzagWidth(largest: number): number {
-  if (largest === 0) return 0;
-  if (largest < 2 ** 30) return 33 - Math.clz32(largest);
-  return 33 + (32 - Math.clz32(largest / 2 ** 32));
-}
-
-/**
- * What `count` residuals take when packed, if they are like the `sampled` ones in `residuals`. It goes by
- * the entropy of each plane: zstd comes close to it, or goes below where runs repeat.
- */
-function estimateResidualBytes(sampled: number, count: number, largest: number): number {
-  if (largest > RESIDUAL_MAX) return Number.POSITIVE_INFINITY;
-  const width = zigzagWidth(largest);
-  if (width === 0) return 0;
-  const planeCount = splitIntoPlanes(sampled, width);
-  let bytes = 1;
-  for (let plane = 0; plane < planeCount; plane++) {
-    const bits = entropyBits(planes.subarray(plane * sampled, (plane + 1) * sampled));
-    bytes += bits === 0 ? 2 : Math.min(count + 1, (bits / 8) * (count / sampled) + FRAME_BYTES);
+function computeTrend(
+  source: Float64Array,
+  start: number,
+  end: number,
+  weights: readonly number[],
+  to: number,
+): number {
+  const [w1, w2, w3] = weights as [number, number, number];
+  let largest = 0;
+  let previous = source[Math.max(0, start - 1)]!;
+  let step1 = stepAt(source, start - 1);
+  let step2 = stepAt(source, start - 2);
+  let step3 = stepAt(source, start - 3);
+  for (let index = start; index < end; index++) {
+    const number = source[index]!;
+    const step = number - previous;
+    const residual = step - trend(w1, step1, w2, step2, w3, step3);
+    residuals[to++] = residual;
+    if (residual > largest) largest = residual;
+    else if (-residual > largest) largest = -residual;
+    previous = number;
+    step3 = step2;
+    step2 = step1;
+    step1 = step;
   }
-  return width <= PACKED_WIDTH_MAX ? Math.min(bytes, packedBytes(count, width)) : bytes;
+  return largest;
 }
 
-const histogram = new Uint32Array(256);
-
-function entropyBits(plane: Uint8Array): number {
-  histogram.fill(0);
-  for (let index = 0; index < plane.length; index++) histogram[plane[index]!]!++;
-  let bits = plane.length * Math.log2(plane.length);
-  for (let byte = 0; byte < 256; byte++) {
-    const occurrences = histogram[byte]!;
-    if (occurrences > 1) bits -= occurrences * Math.log2(occurrences);
-  }
-  return bits;
+/** The step to the number at an index; 0 where there is none before it. */
+function stepAt(source: Float64Array, index: number): number {
+  return index < 1 ? 0 : source[index]! - source[index - 1]!;
 }
 
-function packedBytes(count: number, width: number): number {
-  return 1 + Math.ceil((count * width) / 8);
-}
-
-/** Splits the zigzag residuals, so many bits wide, into `planes`; returns how many there are. */
-function splitIntoPlanes(count: number, width: number): number {
-  const planeCount = Math.ceil(width / 8);
-  if (planeCount === 1) {
-    for (let index = 0; index < count; index++) {
-      const residual = residuals[index]! | 0;
-      planes[index] = (residual << 1) ^ (residual >> 31);
-    }
-    return 1;
-  }
-  if (width <= 31) {
-    for (let index = 0; index < count; index++) {
-      const residual = residuals[index]! | 0;
-      const unsigned = (residual << 1) ^ (residual >> 31);
-      planes[index] = unsigned;
-      planes[count + index] = unsigned >> 8;
-      let rest = unsigned >> 16;
-      for (let at = 2 * count + index; at < planeCount * count; at += count) {
-        planes[at] = rest;
-        rest >>= 8;
-      }
-    }
-    return planeCount;
-  }
-  for (let index = 0; index < count; index++) {
-    let rest = zigzag(residuals[index]!);
-    for (let at = index; at < planeCount * count; at += count) {
-      planes[at] = rest % 256;
-      rest = Math.floor(rest / 256);
-    }
-  }
-  return planeCount;
-}
-
-function zigzag(residual: number): number {
-  return residual < 0 ? -2 * residual - 1 : 2 * residual;
-}
-
-function writePacked(target: Uint8Array, at: number, count: number, width: number): number {
-  target[at++] = width;
-  let bits = 0;
-  let bitCount = 0;
-  for (let index = 0; index < count; index++) {
-    const residual = residuals[index]! | 0;
-    bits |= ((residual << 1) ^ (residual >> 31)) << bitCount;
-    bitCount += width;
-    while (bitCount >= 8) {
-      target[at++] = bits;
-      bits >>>= 8;
-      bitCount -= 8;
-    }
-  }
-  if (bitCount > 0) target[at++] = bits;
-  return at;
-}
-
-function writePlanes(target: Uint8Array, at: number, planeCount: number, count: number): number {
-  target[at++] = planeCount;
-  for (let plane = 0; plane < planeCount; plane++) {
-    at = writePlane(target, at, planes.subarray(plane * count, (plane + 1) * count));
-  }
-  return at;
-}
-
-function writePlane(target: Uint8Array, at: number, plane: Uint8Array): number {
-  if (isOneByte(plane)) {
-    target[at] = 0;
-    target[at + 1] = plane[0]!;
-    return at + 2;
-  }
-  const frame = plane.length < FRAME_BYTES_MIN ? plane : compress(plane);
-  const isSmaller = frame.length < plane.length;
-  const start = writeVarint(target, at, isSmaller ? frame.length : 1);
-  target.set(isSmaller ? frame : plane, start);
-  return start + Math.min(frame.length, plane.length);
-}
-
-function isOneByte(plane: Uint8Array): boolean {
-  const byte = plane[0];
-  for (let index = 1; index < plane.length; index++) if (plane[index] !== byte) return false;
-  return true;
-}
-
-/** Node's least. */
-const CHUNK_BYTES_MIN = 64;
-/** No plane has a wider window, so a damaged frame may not ask for one. */
-const ZSTD_WINDOW = { [constants.ZSTD_d_windowLogMax]: Math.log2(COLUMN_COUNT_MAX) };
-/**
- * In noise zstd finds short matches by chance that take more room than they save: without them a drive's
- * blocks are 1.4 % smaller. Level 7 would save as little as 0.5 % more.
- */
-const ZSTD_PARAMS = { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_minMatch]: 7 };
-
-function compress(plane: Uint8Array): Uint8Array {
-  // Knowing the size, zstd sets up no more tables than it needs, and Node no second buffer.
-  const { length } = plane;
-  return zstdCompressSync(plane, {
-    params: ZSTD_PARAMS,
-    pledgedSrcSize: length,
-    chunkSize: length + (length >> 7) + CHUNK_BYTES_MIN,
-  });
+function trend(w1: number, step1: number, w2: number, step2: number, w3: number, step3: number): number {
+  const before = (Math.imul(w2, step2) + Math.imul(w3, step3)) | 0;
+  return (Math.imul(w1, step1) + before + (TREND_ONE >> 1)) >> TREND_SHIFT;
 }
 
 function encodeBits(numbers: Float64Array, target: Uint8Array, at: number): number {
-  const count = numbers.length;
-  const header = PREDICTION.BITS | (PACKING.PLANES << PACKING_SHIFT);
-  splitBitsIntoPlanes(numbers, false);
-  const plainEnd = writePlanes(target, at + 1, DOUBLE_BYTES, count);
-  splitBitsIntoPlanes(numbers, true);
-  let end = writePlanes(target, at + 1, DOUBLE_BYTES, count);
+  const plainEnd = writeBitPlanes(numbers, false, target, at + 1);
+  let end = writeBitPlanes(numbers, true, target, at + 1);
   const isXored = end < plainEnd;
-  if (!isXored) {
-    splitBitsIntoPlanes(numbers, false);
-    end = writePlanes(target, at + 1, DOUBLE_BYTES, count);
-  }
-  target[at] = header | (isXored ? LEADER_FLAG : 0);
+  if (!isXored) end = writeBitPlanes(numbers, false, target, at + 1);
+  target[at] = PREDICTION.BITS | (isXored ? LEADER_FLAG : 0);
   return end;
 }
 
-function splitBitsIntoPlanes(numbers: Float64Array, isXored: boolean): void {
+function writeBitPlanes(numbers: Float64Array, isXored: boolean, target: Uint8Array, at: number): number {
   const count = numbers.length;
   residuals.set(numbers);
   const bytes = new Uint8Array(residuals.buffer, 0, count * DOUBLE_BYTES);
+  const plane = new Uint8Array(count);
   for (let byte = 0; byte < DOUBLE_BYTES; byte++) {
     let previous = 0;
     for (let index = 0; index < count; index++) {
       const bits = bytes[index * DOUBLE_BYTES + byte]!;
-      planes[byte * count + index] = bits ^ previous;
+      plane[index] = bits ^ previous;
       if (isXored) previous = bits;
     }
+    at = writePlane(target, at, plane);
   }
-}
-
-function writeVarint(target: Uint8Array, at: number, value: number): number {
-  while (value > 127) {
-    target[at++] = (value % 128) | 128;
-    value = Math.floor(value / 128);
-  }
-  target[at++] = value;
   return at;
-}
-
-function writeSigned(target: Uint8Array, at: number, value: number): number {
-  const size = Math.abs(value);
-  const rest = Math.floor(size / 64);
-  target[at++] = (value < 0 ? 1 : 0) | ((size % 64) << 1) | (rest > 0 ? 128 : 0);
-  return rest > 0 ? writeVarint(target, at, rest) : at;
-}
-
-/** Where in a block's bytes the next column is read; it moves on with each. */
-export interface ColumnReader {
-  readonly bytes: Uint8Array;
-  at: number;
 }
 
 /**
@@ -501,7 +460,7 @@ export interface ColumnReader {
  * the column follows a leader and there is none that is long enough.
  */
 export function decodeColumn(
-  reader: ColumnReader,
+  reader: ByteReader,
   count: number,
   leader: Float64Array | null,
   numbers: Float64Array = new Float64Array(count),
@@ -511,28 +470,32 @@ export function decodeColumn(
   return numbers;
 }
 
-function readColumn(reader: ColumnReader, numbers: Float64Array, leader: Float64Array | null): void {
+function readColumn(reader: ByteReader, numbers: Float64Array, leader: Float64Array | null): void {
   const header = readByte(reader);
   const prediction = header & PREDICTION_MASK;
+  const scale = header >> SCALE_SHIFT;
+  const isLed = (header & LEADER_FLAG) !== 0;
   const packing = (header >> PACKING_SHIFT) & PACKING_MASK;
-  const decimals = header >> DECIMALS_SHIFT;
-  if (prediction === PREDICTION.BITS) {
-    if (packing !== PACKING.PLANES || decimals !== 0) throw corrupt(`unknown form ${header} of a column`);
-    readBits(reader, numbers, (header & LEADER_FLAG) !== 0);
+  if (prediction === PREDICTION.BITS && packing === 0 && scale === SCALE.NONE) {
+    readBitPlanes(reader, numbers, isLed);
     return;
   }
-  const unit = decimals === DECIMALS_UNIT ? readSigned(reader) : 1;
-  const base = readSigned(reader);
+  if (prediction >= PREDICTION.BITS || scale > SCALE.UNIT)
+    throw corrupt(`unknown form ${header} of a column`);
+  const decimals = scale === SCALE.DECIMALS ? readByte(reader) : 0;
+  if (decimals > DECIMALS_MAX) throw corrupt(`numbers of ${decimals} decimals`);
+  const unit = scale === SCALE.UNIT ? readSigned(reader) : 1;
+  const isTrend = prediction === PREDICTION.TREND;
+  const base = isTrend ? 0 : readSigned(reader);
   const first = prediction === PREDICTION.PLAIN ? 0 : readSigned(reader);
-  if (packing === PACKING.PACKED) readPacked(reader, numbers);
-  else if (packing === PACKING.PLANES) readPlanes(reader, numbers);
-  else if (packing === PACKING.NOTHING) numbers.fill(0);
-  else throw corrupt(`unknown form ${header} of a column`);
+  const weights = isTrend ? [readSigned(reader), readSigned(reader), readSigned(reader)] : [];
+  unpackResiduals(reader, packing, numbers);
 
-  addPrediction(numbers, prediction, base, first);
+  if (isTrend) addTrend(numbers, first, weights);
+  else addPrediction(numbers, prediction, base, first);
   if (unit !== 1) multiplyBy(numbers, unit);
-  if ((header & LEADER_FLAG) !== 0) addLeader(numbers, leader);
-  if (decimals > 0 && decimals <= DECIMALS_MAX) {
+  if (isLed) addLeader(numbers, leader);
+  if (decimals > 0) {
     const power = 10 ** decimals;
     for (let index = 0; index < numbers.length; index++) numbers[index] = numbers[index]! / power;
   }
@@ -555,6 +518,23 @@ function addPrediction(numbers: Float64Array, prediction: number, base: number, 
   }
 }
 
+function addTrend(numbers: Float64Array, first: number, weights: readonly number[]): void {
+  const [w1, w2, w3] = weights as [number, number, number];
+  let number = first | 0;
+  let step1 = 0;
+  let step2 = 0;
+  let step3 = 0;
+  numbers[0] = first;
+  for (let index = 1; index < numbers.length; index++) {
+    const step = (trend(w1, step1, w2, step2, w3, step3) + numbers[index]!) | 0;
+    number = (number + step) | 0;
+    numbers[index] = number;
+    step3 = step2;
+    step2 = step1;
+    step1 = step;
+  }
+}
+
 function multiplyBy(numbers: Float64Array, unit: number): void {
   for (let index = 0; index < numbers.length; index++) numbers[index] = numbers[index]! * unit;
 }
@@ -566,62 +546,8 @@ function addLeader(numbers: Float64Array, leader: Float64Array | null): void {
   for (let index = 0; index < numbers.length; index++) numbers[index] = leader[index]! + numbers[index]!;
 }
 
-function readPacked(reader: ColumnReader, numbers: Float64Array): void {
-  const width = readByte(reader);
+function readBitPlanes(reader: ByteReader, numbers: Float64Array, isXored: boolean): void {
   const { length: count } = numbers;
-  if (width < 1 || width > PACKED_WIDTH_MAX) throw corrupt(`numbers of ${width} bits`);
-  const { bytes } = reader;
-  let at = skip(reader, Math.ceil((count * width) / 8));
-  const mask = 2 ** width - 1;
-  let bits = 0;
-  let bitCount = 0;
-  for (let index = 0; index < count; index++) {
-    while (bitCount < width) {
-      bits |= bytes[at++]! << bitCount;
-      bitCount += 8;
-    }
-    const unsigned = bits & mask;
-    bits >>>= width;
-    bitCount -= width;
-    numbers[index] = (unsigned >>> 1) ^ -(unsigned & 1);
-  }
-}
-
-function readPlanes(reader: ColumnReader, numbers: Float64Array): void {
-  const { length: count } = numbers;
-  const planeCount = readByte(reader);
-  if (planeCount < 1 || planeCount > INTEGER_PLANES_MAX) throw corrupt(`${planeCount} planes of integers`);
-  const low = readPlane(reader, count);
-  if (planeCount === 1) {
-    for (let index = 0; index < count; index++) {
-      const unsigned = low[index]!;
-      numbers[index] = (unsigned >>> 1) ^ -(unsigned & 1);
-    }
-    return;
-  }
-  const second = readPlane(reader, count);
-  if (planeCount === 2) {
-    for (let index = 0; index < count; index++) {
-      const unsigned = low[index]! | (second[index]! << 8);
-      numbers[index] = (unsigned >>> 1) ^ -(unsigned & 1);
-    }
-    return;
-  }
-  for (let index = 0; index < count; index++) numbers[index] = low[index]! | (second[index]! << 8);
-  for (let plane = 2; plane < planeCount; plane++) {
-    const bytes = readPlane(reader, count);
-    const weight = 256 ** plane;
-    for (let index = 0; index < count; index++) numbers[index] = numbers[index]! + bytes[index]! * weight;
-  }
-  for (let index = 0; index < count; index++) {
-    const unsigned = numbers[index]!;
-    numbers[index] = unsigned % 2 === 0 ? unsigned / 2 : -(unsigned + 1) / 2;
-  }
-}
-
-function readBits(reader: ColumnReader, numbers: Float64Array, isXored: boolean): void {
-  const { length: count } = numbers;
-  if (readByte(reader) !== DOUBLE_BYTES) throw corrupt('doubles of other than 8 planes');
   const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
   for (let byte = 0; byte < DOUBLE_BYTES; byte++) {
     const plane = readPlane(reader, count);
@@ -632,72 +558,4 @@ function readBits(reader: ColumnReader, numbers: Float64Array, isXored: boolean)
       if (isXored) previous = bits;
     }
   }
-}
-
-function readPlane(reader: ColumnReader, count: number): Uint8Array {
-  const form = readVarint(reader);
-  if (form === 0) return new Uint8Array(count).fill(readByte(reader));
-  const length = form === 1 ? count : form;
-  const start = skip(reader, length);
-  const bytes = reader.bytes.subarray(start, start + length);
-  return form === 1 ? bytes : decompress(bytes, count);
-}
-
-function decompress(frame: Uint8Array, count: number): Uint8Array {
-  let plane: Uint8Array;
-  try {
-    // One byte of room more than is asked for tells a plane that is too long.
-    plane = zstdDecompressSync(frame, {
-      params: ZSTD_WINDOW,
-      maxOutputLength: count + 1,
-      chunkSize: Math.max(count + 1, CHUNK_BYTES_MIN),
-    });
-  } catch (cause) {
-    throw corrupt('a plane that zstd refuses', cause);
-  }
-  if (plane.length !== count) throw corrupt(`a plane of ${plane.length} bytes for ${count} numbers`);
-  return plane;
-}
-
-function readByte(reader: ColumnReader): number {
-  return reader.bytes[skip(reader, 1)]!;
-}
-
-/** Passes over bytes; returns where they start. */
-function skip(reader: ColumnReader, bytes: number): number {
-  const start = reader.at;
-  const left = reader.bytes.length - start;
-  if (bytes > left) throw corrupt(`a column goes on for ${bytes} bytes where ${left} are left`);
-  reader.at += bytes;
-  return start;
-}
-
-function readVarint(reader: ColumnReader): number {
-  return readVarintFrom(reader, 0, 1);
-}
-
-function readSigned(reader: ColumnReader): number {
-  const byte = readByte(reader);
-  const low = (byte >> 1) & 63;
-  const size = (byte & 128) === 0 ? low : readVarintFrom(reader, low, 64);
-  return (byte & 1) === 0 ? size : -size;
-}
-
-function readVarintFrom(reader: ColumnReader, low: number, lowWeight: number): number {
-  let value = low;
-  let weight = lowWeight;
-  let byte: number;
-  do {
-    byte = readByte(reader);
-    value += (byte & 127) * weight;
-    weight *= 128;
-    if (value > Number.MAX_SAFE_INTEGER) throw corrupt('a number beyond 2^53');
-  } while (byte > 127);
-  return value;
-}
-
-/** Something in a block's bytes isn't as encodeBlock writes it. */
-export function corrupt(what: string, cause?: unknown): HistoryError {
-  const options = cause === undefined ? undefined : { cause };
-  return new HistoryError('HISTORY_BLOCK_CORRUPT', `A block of samples can't be read: ${what}.`, options);
 }
