@@ -83,7 +83,13 @@ export class BucketReader {
       }
     });
     const wanted: WantedSeries = { bySeries, isEverything: false, key: '' };
-    for (const run of [...this.#runs.chunks(), ...tail]) {
+    for (const { baseUs, timeUs, rawValue, series } of this.#runs.chunksWithin(spans.fromUs, spans.toUs)) {
+      for (let index = 0; index < series.length; index++) {
+        const signal = signalOf[series[index]!]!;
+        if (signal >= 0) buckets[signal]!.add(baseUs + timeUs[index]!, rawValue[index]!);
+      }
+    }
+    for (const run of tail) {
       if (run.maxTimestampUs < spans.fromUs || run.minTimestampUs >= spans.toUs) continue;
       const { count, series, timestampUs, rawValue } = run.read(wanted);
       for (let index = 0; index < count; index++) {

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { BlockColumns } from './block-codec.ts';
 import type { BlockHeader, BlockReader } from './block-reader.ts';
-import { decodeChunk } from './chunk-codec.ts';
+import { type ChunkView, decodeChunk, viewChunk } from './chunk-codec.ts';
 import { type OnDamage, readable } from './damage.ts';
 
 /** Samples in the order of their arrival. */
@@ -57,6 +57,10 @@ interface ChunkRow {
   max_timestamp_us: number;
 }
 
+interface WholeChunkRow extends ChunkRow {
+  samples: Uint8Array;
+}
+
 const NO_SAMPLES: RunSamples = {
   count: 0,
   seq: null,
@@ -72,6 +76,7 @@ export class SampleRuns {
   readonly #segmentsAscending: StatementSync;
   readonly #chunksDescending: StatementSync;
   readonly #chunksAscending: StatementSync;
+  readonly #chunksWithin: StatementSync;
   readonly #blocksBetween: StatementSync;
   readonly #blocks: BlockReader;
   readonly #chunk: StatementSync;
@@ -96,6 +101,10 @@ export class SampleRuns {
     this.#chunksAscending = database.prepare(
       `${chunk} WHERE first_seq >= (SELECT coalesce(max(first_seq), 0) FROM chunks WHERE first_seq <= ?) ORDER BY first_seq`,
     );
+    this.#chunksWithin = database.prepare(
+      `SELECT first_seq, count, base_timestamp_us, samples FROM chunks
+       WHERE max_timestamp_us >= ? AND min_timestamp_us < ? ORDER BY first_seq`,
+    );
     this.#blocksBetween = database.prepare(
       'SELECT id, series, count, leader FROM blocks WHERE id BETWEEN ? AND ?',
     );
@@ -117,9 +126,15 @@ export class SampleRuns {
       yield this.#chunkRun(row as unknown as ChunkRow);
   }
 
-  /** All chunks, oldest first. */
-  *chunks(): Generator<Run> {
-    for (const row of this.#chunksAscending.iterate(0)) yield this.#chunkRun(row as unknown as ChunkRow);
+  /** The chunks that may have samples from `fromUs` to before `toUs`, oldest first, without a copy of any. */
+  *chunksWithin(fromUs: number, toUs: number): Generator<ChunkView> {
+    for (const row of this.#chunksWithin.iterate(fromUs, toUs)) {
+      const { first_seq, count, base_timestamp_us, samples } = row as unknown as WholeChunkRow;
+      const view = readable(chunkName(first_seq, count), this.#onDamage, () =>
+        viewChunk(samples, count, base_timestamp_us),
+      );
+      if (view !== null) yield view;
+    }
   }
 
   #chunkRun(row: ChunkRow): Run {
@@ -132,8 +147,9 @@ export class SampleRuns {
       maxTimestampUs: row.max_timestamp_us,
       read: () => {
         const { samples } = this.#chunk.get(firstSeq) as { samples: Uint8Array };
-        const what = `the chunk of samples ${firstSeq} to ${firstSeq + count - 1}`;
-        const columns = readable(what, this.#onDamage, () => decodeChunk(samples, count, base_timestamp_us));
+        const columns = readable(chunkName(firstSeq, count), this.#onDamage, () =>
+          decodeChunk(samples, count, base_timestamp_us),
+        );
         return columns === null ? NO_SAMPLES : { count, seq: null, firstSeq, ...columns };
       },
     };
@@ -167,6 +183,10 @@ export class SampleRuns {
     }
     return mergeBySeq({ firstSeq: segment.first_seq, lastSeq: segment.last_seq }, parts);
   }
+}
+
+function chunkName(firstSeq: number, count: number): string {
+  return `the chunk of samples ${firstSeq} to ${firstSeq + count - 1}`;
 }
 
 /** Samples of one series in the order of their arrival. */
