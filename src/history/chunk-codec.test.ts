@@ -8,29 +8,34 @@ const UINT32_MAX = 0xffff_ffff;
 const NOW_US = 1_764_000_000_123_456;
 
 const anyTimestampUs = fc.oneof(
-  // Close together, as samples are; a little over an hour apart, where the narrow form ends; and anywhere.
+  // Close together, as samples are; a little 16 seconds and over an hour apart, where narrower forms end; and anywhere.
   fc.integer({ min: NOW_US, max: NOW_US + 1000 }),
-  fc.constantFrom(NOW_US, NOW_US + UINT32_MAX, NOW_US + UINT32_MAX + 1),
+  fc.constantFrom(NOW_US, ...[0xff_ffff, UINT32_MAX].flatMap((most) => [NOW_US + most, NOW_US + most + 1])),
   fc.maxSafeInteger(),
 );
 
 const anyRawValue = fc.oneof(
   fc.integer(),
   fc.constantFrom(-0, 0x7fff_ffff, 0x8000_0000, -0x8000_0000, -0x8000_0001),
+  fc.constantFrom(0x7f_ffff, 0x80_0000, -0x80_0000, -0x80_0001, -1),
   fc.double({ noNaN: true, noDefaultInfinity: true }),
 );
 
 const anySample = fc.tuple(anyTimestampUs, anyRawValue, fc.integer({ min: 0, max: 0xffff }));
 const anySamples = fc.array(anySample, { maxLength: 60 });
-/** Samples of which all fit the narrow forms. */
-const narrowSamples = fc.array(
-  fc.tuple(
-    fc.integer({ min: NOW_US, max: NOW_US + UINT32_MAX }),
-    fc.integer(),
-    fc.integer({ min: 0, max: 9 }),
-  ),
-  { maxLength: 60 },
-);
+/** Samples of which all fit the narrower forms, of 32 bits and of 24. */
+const narrowSamples = fc
+  .constantFrom(32, 24)
+  .chain((bits) =>
+    fc.array(
+      fc.tuple(
+        fc.integer({ min: NOW_US, max: NOW_US + 2 ** bits - 1 }),
+        fc.integer({ min: -(2 ** (bits - 1)), max: 2 ** (bits - 1) - 1 }),
+        fc.integer({ min: 0, max: bits === 32 ? 256 : 255 }),
+      ),
+      { maxLength: 60 },
+    ),
+  );
 
 function columnsOf(samples: readonly (readonly [number, number, number])[]): SampleColumns {
   return {
@@ -69,12 +74,13 @@ test('decoding what was encoded gives every column back, wherever the bytes lie'
   );
 });
 
-test('ordinary samples take 10 bytes each, and any others up to 18', () => {
+test('ordinary samples take 7 bytes each, those of a large or slow vehicle 10, and any others up to 18', () => {
   const ordinary = Array.from({ length: 1000 }, (_, index) => [NOW_US + index * 100, index, index % 120]);
   const size = (samples: readonly number[][]) =>
     encodeChunk(columnsOf(samples as [number, number, number][])).byteLength;
-  assert.equal(size(ordinary), 8 + 10 * 1000);
-  assert.equal(size([...ordinary, [NOW_US - 1, 0.5, 0]]), 8 + 18 * 1001);
+  assert.equal(size(ordinary), 8 + 7 * 1000);
+  assert.equal(size([...ordinary, [NOW_US + 2 ** 24, 2 ** 23, 256]]), 8 + 4 + 4 + 10 * 1001);
+  assert.equal(size([...ordinary, [NOW_US - 1, 0.5, 256]]), 8 + 18 * 1001);
 });
 
 function assertDecodesOrIsCorrupt(chunk: Uint8Array, count: number): void {
@@ -99,12 +105,17 @@ test('a chunk cut anywhere is corrupt', () => {
 });
 
 test('any bytes decode or are said to be corrupt', () => {
-  const anyHeader = fc.tuple(fc.integer({ min: 0, max: 2 }), fc.nat({ max: 3 }), fc.nat({ max: 3 }));
+  const anyHeader = fc.tuple(
+    fc.integer({ min: 0, max: 2 }),
+    fc.nat({ max: 3 }),
+    fc.nat({ max: 3 }),
+    fc.nat({ max: 2 }),
+  );
   const anyCount = fc.oneof(fc.nat({ max: 40 }), fc.constantFrom(-1, 2 ** 28, 2 ** 29, 2 ** 31, 2 ** 53 - 1));
   fc.assert(
     fc.property(anyHeader, fc.uint8Array({ maxLength: 400 }), anyCount, (header, rest, count) => {
       assertDecodesOrIsCorrupt(rest, count);
-      assertDecodesOrIsCorrupt(Uint8Array.from([...header, 0, 0, 0, 0, 0, ...rest]), count);
+      assertDecodesOrIsCorrupt(Uint8Array.from([...header, 0, 0, 0, 0, ...rest]), count);
     }),
     { numRuns: 2000 },
   );

@@ -3,19 +3,27 @@ import { HistoryError } from '../shared/errors.ts';
 /**
  * How the samples of a chunk are written: columns, each as narrow as what it holds, little-endian.
  *
- *   bytes 0..7   version (1), timestamp form, value form, 5 zeros
- *   then         timestamps   Float64, or Uint32 offsets from the chunk's first timestamp
- *   then         raw values   Float64, or Int32
- *   then         series       Uint16
+ *   bytes 0..7   version (1), timestamp form, value form, series form, 4 zeros
+ *   then         timestamps   Float64, or offsets from the chunk's first timestamp: Uint32 or Uint24
+ *   then         raw values   Float64, Int32 or Int24
+ *   then         series       Uint16 or Uint8
  *
- * The wider forms are there for what the narrow ones can't hold: a chunk that spans more than 71 minutes
- * or whose clock stepped back, and values that aren't 32-bit integers. Every form is exact.
+ * The wider forms are there for what the narrow ones can't hold: a chunk that spans more than 16 seconds (or 71
+ * minutes) or whose clock stepped back, values that aren't integers of 24 (or 32) bits, more than 256 series.
+ * Every form is exact.
  */
 const VERSION = 1;
 const HEADER_BYTES = 8;
-const FORM_FLOAT64 = 0;
-const FORM_NARROW = 1;
+/** Forms of timestamps and values, and how many bytes each takes. */
+const FORM = { DOUBLE: 0, WIDE: 1, NARROW: 2 } as const;
+type Form = (typeof FORM)[keyof typeof FORM];
+const FORM_BYTES = [8, 4, 3] as const;
+/** Forms of series. */
+const SERIES_UINT16 = 0;
+const SERIES_UINT8 = 1;
 const UINT32_MAX = 0xffff_ffff;
+const UINT24_MAX = 0xff_ffff;
+const INT24_MAX = 0x7f_ffff;
 
 /** Samples in columns of equal length. */
 export interface SampleColumns {
@@ -28,38 +36,60 @@ export interface SampleColumns {
 export function encodeChunk({ timestampUs, rawValue, series }: SampleColumns): Uint8Array {
   const count = timestampUs.length;
   const firstUs = timestampUs[0] ?? 0;
-  const narrowTime = areUint32Offsets(timestampUs, firstUs);
-  const narrowValue = areInt32(rawValue);
-  const timeBytes = count * (narrowTime ? 4 : 8);
-  const valueBytes = count * (narrowValue ? 4 : 8);
+  const timeForm = timeFormOf(timestampUs, firstUs);
+  const valueForm = valueFormOf(rawValue);
+  const seriesForm = areUint8(series) ? SERIES_UINT8 : SERIES_UINT16;
+  const { timeAt, valueAt, seriesAt, end } = layOut(count, timeForm, valueForm, seriesForm);
 
-  const buffer = new ArrayBuffer(HEADER_BYTES + padded(timeBytes) + padded(valueBytes) + count * 2);
-  new Uint8Array(buffer).set([
-    VERSION,
-    narrowTime ? FORM_NARROW : FORM_FLOAT64,
-    narrowValue ? FORM_NARROW : FORM_FLOAT64,
-  ]);
-  let at = HEADER_BYTES;
-  if (narrowTime) {
-    const offsets = new Uint32Array(buffer, at, count);
+  const buffer = new ArrayBuffer(end);
+  const bytes = new Uint8Array(buffer);
+  bytes.set([VERSION, timeForm, valueForm, seriesForm]);
+  if (timeForm === FORM.NARROW) writeNarrow(bytes, timeAt, timestampUs, firstUs);
+  else if (timeForm === FORM.WIDE) {
+    const offsets = new Uint32Array(buffer, timeAt, count);
     for (let index = 0; index < count; index++) offsets[index] = timestampUs[index]! - firstUs;
-  } else {
-    new Float64Array(buffer, at, count).set(timestampUs);
-  }
-  at += padded(timeBytes);
-  if (narrowValue) new Int32Array(buffer, at, count).set(rawValue);
-  else new Float64Array(buffer, at, count).set(rawValue);
-  at += padded(valueBytes);
-  new Uint16Array(buffer, at, count).set(series);
-  return new Uint8Array(buffer);
+  } else new Float64Array(buffer, timeAt, count).set(timestampUs);
+
+  if (valueForm === FORM.NARROW) writeNarrow(bytes, valueAt, rawValue, 0);
+  else if (valueForm === FORM.WIDE) new Int32Array(buffer, valueAt, count).set(rawValue);
+  else new Float64Array(buffer, valueAt, count).set(rawValue);
+
+  if (seriesForm === SERIES_UINT8) bytes.set(series, seriesAt);
+  else new Uint16Array(buffer, seriesAt, count).set(series);
+  return bytes;
 }
 
-/** The columns of a chunk as they are written: a sample's timestamp is `baseUs` and what stands in `timeUs`. */
+/** Where the columns begin, each at a multiple of 8 bytes, and where the last ends. */
+function layOut(count: number, timeForm: Form, valueForm: Form, seriesForm: number) {
+  const timeAt = HEADER_BYTES;
+  const valueAt = timeAt + padded(count * FORM_BYTES[timeForm]);
+  const seriesAt = valueAt + padded(count * FORM_BYTES[valueForm]);
+  const end = seriesAt + count * (seriesForm === SERIES_UINT8 ? 1 : 2);
+  return { timeAt, valueAt, seriesAt, end };
+}
+
+/**
+ * The columns of a chunk as they are written: a sample's timestamp is `baseUs` and what stands in `timeUs`. They are
+ * good until the next chunk is looked at.
+ */
 export interface ChunkView {
   readonly baseUs: number;
   readonly timeUs: Uint32Array | Float64Array;
   readonly rawValue: Int32Array | Float64Array;
   readonly series: Uint16Array;
+}
+
+// Narrow columns are unpacked into these, shared by all calls: made anew each time they would wait for the collector
+// of garbage.
+let wideTime = new Uint32Array(0);
+let wideValue = new Int32Array(0);
+let wideSeries = new Uint16Array(0);
+
+function reserveWide(count: number): void {
+  if (count <= wideTime.length) return;
+  wideTime = new Uint32Array(2 * count);
+  wideValue = new Int32Array(2 * count);
+  wideSeries = new Uint16Array(2 * count);
 }
 
 /** Reads what encodeChunk wrote. Throws HistoryError HISTORY_CHUNK_CORRUPT. */
@@ -68,36 +98,79 @@ export function decodeChunk(chunk: Uint8Array, count: number, firstUs: number): 
   return {
     timestampUs: timeUs instanceof Uint32Array ? addedTo(baseUs, timeUs) : timeUs,
     rawValue: rawValue instanceof Int32Array ? new Float64Array(rawValue) : rawValue,
-    series,
+    series: series.slice(),
   };
 }
 
 /** Looks at what encodeChunk wrote, for those who need few of its samples. Throws as decodeChunk does. */
 export function viewChunk(chunk: Uint8Array, count: number, firstUs: number): ChunkView {
-  const [version, timeForm, valueForm] = chunk;
-  if (version !== VERSION || timeForm! > FORM_NARROW || valueForm! > FORM_NARROW) {
-    throw corrupt(`expected version ${VERSION}, found ${version}, ${timeForm}, ${valueForm}`);
+  const [version, timeForm, valueForm, seriesForm] = chunk;
+  if (version !== VERSION || !isForm(timeForm) || !isForm(valueForm) || seriesForm! > SERIES_UINT8) {
+    throw corrupt(`expected version ${VERSION}, found ${version}, ${timeForm}, ${valueForm}, ${seriesForm}`);
   }
-  const isNarrowTime = timeForm === FORM_NARROW;
-  const isNarrowValue = valueForm === FORM_NARROW;
-  const timeBytes = padded(count * (isNarrowTime ? 4 : 8));
-  const valueBytes = padded(count * (isNarrowValue ? 4 : 8));
-  const expectedBytes = HEADER_BYTES + timeBytes + valueBytes + count * 2;
-  if (chunk.byteLength !== expectedBytes) {
-    throw corrupt(`expected ${expectedBytes} bytes for ${count} samples, found ${chunk.byteLength}`);
+  const { timeAt, valueAt, seriesAt, end } = layOut(count, timeForm, valueForm, seriesForm!);
+  if (chunk.byteLength !== end) {
+    throw corrupt(`expected ${end} bytes for ${count} samples, found ${chunk.byteLength}`);
   }
+  reserveWide(count);
   // SQLite gives a blob at any address; typed arrays want theirs aligned.
-  const { buffer, byteOffset } = chunk.byteOffset % 8 === 0 ? chunk : new Uint8Array(chunk);
-  const timeAt = byteOffset + HEADER_BYTES;
-  const valueAt = timeAt + timeBytes;
+  const bytes = chunk.byteOffset % 8 === 0 ? chunk : new Uint8Array(chunk);
+  const { buffer, byteOffset } = bytes;
+  const time = (at: number) =>
+    timeForm === FORM.WIDE
+      ? new Uint32Array(buffer, byteOffset + at, count)
+      : new Float64Array(buffer, byteOffset + at, count);
+  const value = (at: number) =>
+    valueForm === FORM.WIDE
+      ? new Int32Array(buffer, byteOffset + at, count)
+      : new Float64Array(buffer, byteOffset + at, count);
   return {
-    baseUs: isNarrowTime ? firstUs : 0,
-    timeUs: isNarrowTime ? new Uint32Array(buffer, timeAt, count) : new Float64Array(buffer, timeAt, count),
-    rawValue: isNarrowValue
-      ? new Int32Array(buffer, valueAt, count)
-      : new Float64Array(buffer, valueAt, count),
-    series: new Uint16Array(buffer, valueAt + valueBytes, count),
+    baseUs: timeForm === FORM.DOUBLE ? 0 : firstUs,
+    timeUs:
+      timeForm === FORM.NARROW ? readNarrow(bytes, timeAt, wideTime.subarray(0, count), 0) : time(timeAt),
+    rawValue:
+      valueForm === FORM.NARROW
+        ? readNarrow(bytes, valueAt, wideValue.subarray(0, count), SIGN_SHIFT)
+        : value(valueAt),
+    series:
+      seriesForm === SERIES_UINT8
+        ? widened(bytes.subarray(seriesAt))
+        : new Uint16Array(buffer, byteOffset + seriesAt, count),
   };
+}
+
+function isForm(form: number | undefined): form is Form {
+  return form !== undefined && form <= FORM.NARROW;
+}
+
+function widened(series: Uint8Array): Uint16Array {
+  wideSeries.set(series);
+  return wideSeries.subarray(0, series.length);
+}
+
+/** Shifted up and down again by so much, 24 bits get the sign of the highest. */
+const SIGN_SHIFT = 8;
+
+function readNarrow<Column extends Uint32Array | Int32Array>(
+  bytes: Uint8Array,
+  at: number,
+  numbers: Column,
+  signShift: number,
+): Column {
+  for (let index = 0; index < numbers.length; index++, at += 3) {
+    const unsigned = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
+    numbers[index] = (unsigned << signShift) >> signShift;
+  }
+  return numbers;
+}
+
+function writeNarrow(bytes: Uint8Array, at: number, numbers: Float64Array, base: number): void {
+  for (let index = 0; index < numbers.length; index++, at += 3) {
+    const number = numbers[index]! - base;
+    bytes[at] = number;
+    bytes[at + 1] = number >> 8;
+    bytes[at + 2] = number >> 16;
+  }
 }
 
 // Plain loops: `every` and `from` with a callback take ten times as long, and this runs for every sample.
@@ -108,26 +181,36 @@ function addedTo(firstUs: number, offsets: Uint32Array): Float64Array {
   return timestampUs;
 }
 
-function areUint32Offsets(timestampUs: Float64Array, firstUs: number): boolean {
+function timeFormOf(timestampUs: Float64Array, firstUs: number): Form {
+  let largest = 0;
   for (let index = 0; index < timestampUs.length; index++) {
     const offset = timestampUs[index]! - firstUs;
-    if (!(offset >= 0 && offset <= UINT32_MAX)) return false;
+    if (!(offset >= 0)) return FORM.DOUBLE;
+    if (offset > largest) largest = offset;
   }
-  return true;
+  if (largest > UINT32_MAX) return FORM.DOUBLE;
+  return largest > UINT24_MAX ? FORM.WIDE : FORM.NARROW;
 }
 
-/** -0 is none: it would come back as 0. */
-function areInt32(rawValue: Float64Array): boolean {
+/** -0 is no integer: it would come back as 0. */
+function valueFormOf(rawValue: Float64Array): Form {
+  let form: Form = FORM.NARROW;
   for (let index = 0; index < rawValue.length; index++) {
     const value = rawValue[index]!;
-    if (!Object.is(value | 0, value)) return false;
+    if (!Object.is(value | 0, value)) return FORM.DOUBLE;
+    if (value > INT24_MAX || value < -INT24_MAX - 1) form = FORM.WIDE;
   }
-  return true;
+  return form;
 }
 
-/** Columns start at multiples of 8 bytes. */
+function areUint8(series: Uint32Array | Uint16Array): boolean {
+  let union = 0;
+  for (let index = 0; index < series.length; index++) union |= series[index]!;
+  return union < 256;
+}
+
 function padded(bytes: number): number {
-  return (bytes + 7) & ~7;
+  return Math.ceil(bytes / 8) * 8;
 }
 
 function corrupt(what: string): HistoryError {

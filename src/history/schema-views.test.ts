@@ -17,8 +17,10 @@ import { KEEP_EVERYTHING } from './retention.ts';
 const NOW_US = 1_764_000_000_123_456;
 /** All kinds of scale that the kart's protocol has, and one that no division undoes. */
 const SCALES = [1, 0.1, 0.01, 0.001, 1e-7, 0.000021457672119140625, 1024, 0.3];
-const SERIES: SeriesRecord[] = SCALES.map((scale, index) => {
-  const series = seriesRecord(index, { nodeId: index, bus: `"bus" ${index}, it's` });
+/** More than a byte tells apart. */
+const SERIES: SeriesRecord[] = Array.from({ length: 300 }, (_, index) => {
+  const scale = SCALES[index % SCALES.length]!;
+  const series = seriesRecord(index, { nodeId: index % 128, bus: `"bus" ${index}, it's` });
   return { ...series, definition: { ...series.definition, scale, unit: index % 2 === 0 ? null : 'm/s²' } };
 });
 const valueNames = { 0: 'OFF', 1: 'ON', 70000: 'it\'s "far"' };
@@ -28,7 +30,8 @@ SERIES.push({ ...named, definition: { ...named.definition, valueNames } });
 const CLI = 'sqlite3';
 const cliMissing = spawnSync(CLI, ['--version']).error !== undefined;
 
-/** Numbers of the narrow form of a chunk, and of the wide one. */
+/** Numbers of the narrower forms of a chunk, and of the widest. */
+const anyInt24 = fc.integer({ min: -0x80_0000, max: 0x7f_ffff });
 const anyInt32 = fc.oneof(fc.constantFrom(0, 1, -1, 70_000, 0x7fff_ffff, -0x8000_0000), fc.integer());
 const anyNumber = fc.oneof(
   anyInt32,
@@ -39,6 +42,7 @@ const anyNumber = fc.oneof(
   fc.constantFrom(-0, 0.1, -0.5, 5e-324, -5e-324, 2.225073858507201e-308, 2.2250738585072014e-308),
   fc.constantFrom(1e300, 2 ** 53, 2 ** 53 - 1, -(2 ** 53), 2 ** 63, -(2 ** 63), 2 ** 64, 1e18, 123456789.123),
 );
+const anyNearTimeUs = fc.integer({ min: NOW_US, max: NOW_US + 16_000_000 });
 const anyTimeUs = fc.integer({ min: NOW_US, max: NOW_US + 3_000_000_000 });
 const anyFarTimeUs = fc.oneof(
   fc.constantFrom(0, 1, 999_999, Number.MAX_SAFE_INTEGER),
@@ -48,12 +52,13 @@ const anyFarTimeUs = fc.oneof(
 
 const anyChunk = fc
   .tuple(
-    fc.constantFrom(anyTimeUs, anyFarTimeUs),
-    fc.constantFrom(anyInt32, anyNumber),
+    fc.constantFrom(anyNearTimeUs, anyTimeUs, anyFarTimeUs),
+    fc.constantFrom(anyInt24, anyInt32, anyNumber),
+    fc.constantFrom(9, SERIES.length - 1),
     fc.integer({ min: 1, max: 40 }),
   )
-  .chain(([timestampUs, rawValue, count]) =>
-    fc.array(fc.record({ timestampUs, rawValue, series: fc.nat({ max: SERIES.length - 1 }) }), {
+  .chain(([timestampUs, rawValue, seriesMax, count]) =>
+    fc.array(fc.record({ timestampUs, rawValue, series: fc.nat({ max: seriesMax }) }), {
       minLength: 1,
       maxLength: count,
     }),
@@ -184,8 +189,8 @@ describe('in the sqlite3 shell', { skip: cliMissing && 'missing: apt-get install
     const bits = (name: string) => `hex(ieee754_to_blob(${name} + 0.0)) AS ${name}`;
     const sql = `SELECT seq, time, bus, node_id, component_id, value_name, unit, series.scale AS scale,
       ${bits('timestamp')}, ${bits('value')}, ${bits('raw_value')}
-      FROM telemetry_history JOIN (SELECT node_id AS node, command_id AS command, scale FROM telemetry_series) AS series
-      ON node = node_id AND command = command_id`;
+      FROM telemetry_history JOIN (SELECT bus AS series_bus, command_id AS command, scale FROM telemetry_series) AS series
+      ON series_bus = bus AND command = command_id`;
     const { stdout, stderr, status } = spawnSync(CLI, ['-batch', '-json', '-readonly', path, sql], {
       encoding: 'utf8',
     });

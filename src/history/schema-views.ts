@@ -17,9 +17,10 @@ function unsigned(blob: string, bytes: number, start = 1): string {
   }).join(' + ');
 }
 
-/** The signed number of 4 bytes of a blob. */
-function signed(blob: string): string {
-  return `((${unsigned(blob, 4)}) << 32) >> 32`;
+/** The signed number of so many bytes of a blob. */
+function signed(blob: string, bytes: number): string {
+  const shift = 64 - 8 * bytes;
+  return `((${unsigned(blob, bytes)}) << ${shift}) >> ${shift}`;
 }
 
 /**
@@ -71,8 +72,9 @@ export const VIEWS = `
     chunk AS (
       SELECT
         first_seq, count, base_timestamp_us, samples,
-        iif(substr(samples, 2, 1) = x'01', 4, 8) AS time_bytes,
-        iif(substr(samples, 3, 1) = x'01', 4, 8) AS value_bytes,
+        CASE substr(samples, 2, 1) WHEN x'02' THEN 3 WHEN x'01' THEN 4 ELSE 8 END AS time_bytes,
+        CASE substr(samples, 3, 1) WHEN x'02' THEN 3 WHEN x'01' THEN 4 ELSE 8 END AS value_bytes,
+        iif(substr(samples, 4, 1) = x'01', 1, 2) AS series_bytes,
         '[0' || replace(substr(hex(zeroblob(count)), 3), '00', ',0') || ']' AS places,
         x'${BYTES}' AS bytes
       FROM chunks ORDER BY first_seq DESC LIMIT -1
@@ -85,17 +87,26 @@ export const VIEWS = `
     ),
     written AS (
       SELECT
-        first_seq + count - 1 - key AS seq, base_timestamp_us, time_bytes, value_bytes, bytes,
+        first_seq + count - 1 - key AS seq, base_timestamp_us, time_bytes, value_bytes, series_bytes, bytes,
         substr(samples, 9 + (count - 1 - key) * time_bytes, time_bytes) AS time_blob,
         substr(samples, value_start + (count - 1 - key) * value_bytes, value_bytes) AS value_blob,
-        substr(samples, series_start + (count - 1 - key) * 2, 2) AS series_blob
+        substr(samples, series_start + (count - 1 - key) * series_bytes, series_bytes) AS series_blob
       FROM column_start CROSS JOIN json_each(places)
     ),
     sample AS (
       SELECT
-        seq, ${unsigned('series_blob', 2)} AS series,
-        iif(time_bytes = 4, base_timestamp_us + ${unsigned('time_blob', 4)}, ${double('time_blob', INTEGER)}) AS timestamp_us,
-        iif(value_bytes = 4, ${signed('value_blob')}, ${double('value_blob', INTEGER_IF_IT_IS)}) AS raw_value
+        seq,
+        iif(series_bytes = 1, ${unsigned('series_blob', 1)}, ${unsigned('series_blob', 2)}) AS series,
+        CASE time_bytes
+          WHEN 3 THEN base_timestamp_us + ${unsigned('time_blob', 3)}
+          WHEN 4 THEN base_timestamp_us + ${unsigned('time_blob', 4)}
+          ELSE ${double('time_blob', INTEGER)}
+        END AS timestamp_us,
+        CASE value_bytes
+          WHEN 3 THEN ${signed('value_blob', 3)}
+          WHEN 4 THEN ${signed('value_blob', 4)}
+          ELSE ${double('value_blob', INTEGER_IF_IT_IS)}
+        END AS raw_value
       FROM written
     )
   SELECT
