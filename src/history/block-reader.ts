@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { LEADER_CLOCKS_KEPT } from '../shared/limits.ts';
 import { type BlockClock, type BlockColumns, decodeBlock, decodeClock } from './block-codec.ts';
-import { bytesOfBlock, PAGES_OF_BLOCK, type PageOfBlock } from './block-pages.ts';
+import { bytesOf, type PageOfBytes, STORED, selectPages } from './byte-pages.ts';
 import { corrupt } from './byte-reader.ts';
 import { type OnDamage, readable } from './damage.ts';
 
@@ -13,7 +13,7 @@ export interface BlockHeader {
   readonly leader: number | null;
 }
 
-interface BlockRow extends PageOfBlock {
+interface BlockRow extends PageOfBytes {
   readonly count: number;
 }
 
@@ -25,7 +25,7 @@ export class BlockReader {
   readonly #clocks = new Map<number, BlockClock>();
 
   constructor(database: DatabaseSync, onDamage: OnDamage) {
-    this.#pages = database.prepare(PAGES_OF_BLOCK);
+    this.#pages = database.prepare(selectPages(STORED.blocks, ['count'], 'blocks.id = ?'));
     this.#onDamage = onDamage;
   }
 
@@ -59,8 +59,8 @@ export class BlockReader {
   #bytesOf(id: number): { readonly bytes: Uint8Array; readonly count: number } {
     const rows = this.#pages.all(id) as unknown as BlockRow[];
     const [first] = rows;
-    if (first === undefined) throw corrupt(`block ${id} or its bytes are not there`);
-    return { bytes: bytesOfBlock(rows), count: first.count };
+    if (first === undefined) throw corrupt(`block ${id} is not there`);
+    return { bytes: bytesOf(rows), count: first.count };
   }
 
   #keep(id: number, { seq, timestampUs }: BlockClock): void {

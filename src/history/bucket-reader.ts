@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { BlockHeader, BlockReader } from './block-reader.ts';
 import { type OnDamage, readable } from './damage.ts';
-import { MINUTE, SECOND, type SpanSeconds, type StoredRollup, storedRollup } from './rollup-rows.ts';
+import { MINUTE, RollupReader, SECOND, type SpanSeconds, type StoredRollup } from './rollup-rows.ts';
 import type { Run, SampleRuns, WantedSeries } from './sample-runs.ts';
 import { SignalBuckets, type Spans } from './signal-buckets.ts';
 
@@ -38,7 +38,7 @@ export class BucketReader {
   readonly #segments: StatementSync;
   readonly #headers: StatementSync;
   readonly #rollupSegments: StatementSync;
-  readonly #rollup: StatementSync;
+  readonly #rollups: RollupReader;
   readonly #onDamage: OnDamage;
 
   constructor(database: DatabaseSync, runs: SampleRuns, blocks: BlockReader, onDamage: OnDamage) {
@@ -57,9 +57,7 @@ export class BucketReader {
       `SELECT span_s, first_seq, first_seq IN (SELECT first_seq FROM segments) AS has_samples
        FROM rollup_segments WHERE max_timestamp_us >= ? AND min_timestamp_us < ? ORDER BY first_seq`,
     );
-    this.#rollup = database.prepare(
-      'SELECT id, series, count, spans FROM rollups WHERE span_s = ? AND first_seq = ? AND series = ?',
-    );
+    this.#rollups = new RollupReader(database);
   }
 
   /** One SignalBuckets for each signal; a signal is a list of series. */
@@ -103,7 +101,8 @@ export class BucketReader {
   /** What has no samples any more. */
   #readRollups(series: number, segments: readonly RollupSegmentRow[], buckets: SignalBuckets): void {
     for (const { span_s, first_seq, has_samples } of segments) {
-      if (has_samples === 0) this.#addRollup(this.#rollupOf(span_s, first_seq, series), span_s, buckets);
+      if (has_samples === 1) continue;
+      this.#addRollup(this.#rollups.find(span_s, first_seq, series), span_s, buckets);
     }
   }
 
@@ -124,14 +123,9 @@ export class BucketReader {
       if (isEnough) continue;
       while (segments[at]!.last_block < header.id) at++;
       const { first_seq } = segments[at]!;
-      const rollup = isWholeSeconds ? this.#rollupOf(SECOND, first_seq, series) : null;
+      const rollup = isWholeSeconds ? this.#rollups.find(SECOND, first_seq, series) : null;
       if (!this.#addRollup(rollup, SECOND, buckets)) this.#addBlock(header, buckets);
     }
-  }
-
-  #rollupOf(spanS: SpanSeconds, firstSeq: number, series: number): StoredRollup | null {
-    const row = this.#rollup.get(spanS, firstSeq, series);
-    return row === undefined ? null : storedRollup(row as never);
   }
 
   /** False where there is none that can be read. */

@@ -8,11 +8,10 @@ import {
   SERIES_MAX,
 } from '../shared/limits.ts';
 import { type BlockColumns, encodeBlock, estimateClockBytes } from './block-codec.ts';
-import { BlockPageWriter, type BlockPlace, lastPageOf } from './block-pages.ts';
+import { BytePageWriter, type BytePlace, lastPageOf, STORED } from './byte-pages.ts';
 import { type ChunkView, viewChunk } from './chunk-codec.ts';
 import { type OnDamage, readable } from './damage.ts';
-import type { Rollup } from './rollup-builder.ts';
-import { RollupRows, rollUp, SECOND } from './rollup-rows.ts';
+import { RollupRows, rollUp, SECOND, type SeriesRollup } from './rollup-rows.ts';
 
 /** How long one slice of work may take: a commit that falls due waits no longer. */
 const SLICE_MS = 4;
@@ -39,7 +38,7 @@ interface Block {
   readonly columns: BlockColumns;
   /** The place of its leader among the segment's blocks. */
   readonly leader: number | null;
-  readonly at: BlockPlace;
+  readonly at: BytePlace;
 }
 
 /** What a segment replaces. */
@@ -80,7 +79,7 @@ export class Compactor {
   readonly #samplesRecent: number;
   readonly #nodeOf = new Uint32Array(SERIES_MAX);
   readonly #readChunks: StatementSync;
-  readonly #pages: BlockPageWriter;
+  readonly #pages: BytePageWriter;
   readonly #insertBlock: StatementSync;
   readonly #insertSegment: StatementSync;
   readonly #deleteChunks: StatementSync;
@@ -99,7 +98,7 @@ export class Compactor {
   #damaged: { readonly firstSeq: number; readonly samples: number } | null = null;
   readonly #blocks: Block[] = [];
   /** Of signals that come often; they go along with the segment's row. */
-  readonly #rollups: { readonly series: number; readonly rollup: Rollup }[] = [];
+  readonly #rollups: SeriesRollup[] = [];
   #blocksWritten = 0;
   /** Blocks that the open transaction has written. */
   #blocksInTransaction = 0;
@@ -130,9 +129,9 @@ export class Compactor {
       .prepare(
         'SELECT id, first_byte AS firstByte, bytes FROM blocks WHERE id = (SELECT max(last_block) FROM segments)',
       )
-      .get() as (BlockPlace & { id: number }) | undefined;
+      .get() as (BytePlace & { id: number }) | undefined;
     this.#nextBlockId = (last?.id ?? 0) + 1;
-    this.#pages = new BlockPageWriter(database, last === undefined ? 0 : lastPageOf(last) + 1);
+    this.#pages = new BytePageWriter(database, STORED.blocks, last === undefined ? 0 : lastPageOf(last) + 1);
     this.#deleteUnfinished();
   }
 
@@ -314,7 +313,7 @@ export class Compactor {
       max_timestamp_us: maxUs,
     };
     this.#rollupRows.insertSegment({ span_s: SECOND, ...rollupSegment, bytes: 0 });
-    for (const { series, rollup } of this.#rollups) this.#rollupRows.insert(SECOND, firstSeq, series, rollup);
+    this.#rollupRows.insert(SECOND, firstSeq, this.#rollups);
     this.#isSegmentInTransaction = true;
     return { samples: count, chunks: chunkCount, samplesDamaged: 0 };
   }

@@ -35,6 +35,7 @@ const TABLES = [
   'gaps',
   'protocols',
   'quarantine',
+  'rollup_pages',
   'rollup_segments',
   'rollups',
   'segments',

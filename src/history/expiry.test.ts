@@ -7,6 +7,7 @@ import { batchOf, type PlainSample, seriesRecord } from '../../test/support/samp
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import type { SeriesReply } from '../api/schemas.ts';
 import { HISTORY_BYTES_HEADROOM, HISTORY_BYTES_MIN } from '../shared/limits.ts';
+import { PAGE_CONTENT_BYTES, STORED } from './byte-pages.ts';
 import { openForReading, openForWriting } from './database.ts';
 import { HistoryReader } from './history-reader.ts';
 import { HistoryWriter } from './history-writer.ts';
@@ -107,6 +108,17 @@ test('a plot says the same when samples have become seconds, and these minutes',
   // Seconds are gone, but for those that are young enough.
   const last = plot(minutes.reader, driveS - 600, driveS, 60);
   assert.deepEqual(last.signals[0]!.mean, expectedBy10S.signals[0]!.mean.slice(-60));
+
+  // What is gone has left no page behind.
+  for (const { database } of [whole, seconds, minutes]) {
+    for (const { strings, pages } of Object.values(STORED)) {
+      assert.ok(count(database, pages) > 0);
+      const first = `first_byte / ${PAGE_CONTENT_BYTES}`;
+      const last = `(first_byte + ${strings}.bytes - 1) / ${PAGE_CONTENT_BYTES}`;
+      const orphans = `NOT EXISTS (SELECT 1 FROM ${strings} WHERE ${pages}.id BETWEEN ${first} AND ${last})`;
+      assert.equal(count(database, pages, orphans), 0);
+    }
+  }
 });
 
 test('minutes are dropped at their age, and a segment of the future holds nothing back', (t) => {

@@ -1,11 +1,20 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { HISTORY_BYTES_HEADROOM } from '../shared/limits.ts';
-import { DELETE_PAGES_OF_BLOCKS } from './block-pages.ts';
 import { type BlockHeader, BlockReader } from './block-reader.ts';
+import { PAGE_CONTENT_BYTES } from './byte-pages.ts';
 import { type OnDamage, readable } from './damage.ts';
 import type { Retention } from './retention.ts';
 import { RollupBuilder } from './rollup-builder.ts';
-import { MINUTE, RollupRows, type RollupSegment, rollUp, SECOND, type SpanSeconds } from './rollup-rows.ts';
+import {
+  MINUTE,
+  RollupReader,
+  RollupRows,
+  type RollupSegment,
+  rollUp,
+  SECOND,
+  type SeriesRollup,
+  type SpanSeconds,
+} from './rollup-rows.ts';
 
 /** Segments that one commit drops at most; it takes many commits to make one. */
 const SEGMENTS_DROPPED_PER_COMMIT_MAX = 4;
@@ -69,6 +78,7 @@ export class Expiry {
   readonly #onDamage: OnDamage;
   readonly #blocks: BlockReader;
   readonly #rollups: RollupRows;
+  readonly #rollupReader: RollupReader;
   readonly #blocksOfSegment: StatementSync;
   readonly #oldestSegments: StatementSync;
   readonly #oldSegments: StatementSync;
@@ -93,12 +103,17 @@ export class Expiry {
       'SELECT id, series, count, leader FROM blocks WHERE id BETWEEN ? AND ?',
     );
     this.#rollups = new RollupRows(database);
+    this.#rollupReader = new RollupReader(database);
     const segment =
       'SELECT first_seq, last_seq, count, min_timestamp_us, max_timestamp_us, first_block, last_block FROM segments';
     this.#oldestSegments = database.prepare(`${segment} ORDER BY first_seq LIMIT ?`);
     this.#oldSegments = database.prepare(`${segment} WHERE max_timestamp_us < ? LIMIT ?`);
     this.#deleteBlocks = database.prepare('DELETE FROM blocks WHERE id BETWEEN ? AND ?');
-    this.#deletePages = database.prepare(DELETE_PAGES_OF_BLOCKS);
+    this.#deletePages = database.prepare(
+      `DELETE FROM block_pages WHERE id BETWEEN
+       (SELECT first_byte / ${PAGE_CONTENT_BYTES} FROM blocks WHERE id = ?) AND
+       (SELECT (first_byte + bytes - 1) / ${PAGE_CONTENT_BYTES} FROM blocks WHERE id = ?)`,
+    );
     this.#deleteSegment = database.prepare('DELETE FROM segments WHERE first_seq = ?');
     this.#oldestChunk = database.prepare(
       'SELECT first_seq, count, max_timestamp_us FROM chunks ORDER BY first_seq LIMIT 1',
@@ -160,13 +175,17 @@ export class Expiry {
     }
     const done = this.#rollups.seriesOf(SECOND, first_seq);
     const blocks = this.#blocksOfSegment.all(first_block, last_block) as unknown as BlockRow[];
-    for (const block of blocks.filter(({ series }) => !done.has(series))) {
+    const slow = blocks.filter(({ series }) => !done.has(series));
+    this.#rollups.insert(SECOND, first_seq, this.#rollupsOf(slow));
+    this.#blocks.forget();
+  }
+
+  *#rollupsOf(blocks: readonly BlockRow[]): Generator<SeriesRollup> {
+    for (const block of blocks) {
       const columns = this.#blocks.read(block);
       if (columns === null) continue;
-      const rollup = rollUp(SECOND, columns.timestampUs, columns.rawValue);
-      this.#rollups.insert(SECOND, first_seq, block.series, rollup);
+      yield { series: block.series, rollup: rollUp(SECOND, columns.timestampUs, columns.rawValue) };
     }
-    this.#blocks.forget();
   }
 
   #dropChunks(stock: Stock, dropped: Dropped): void {
@@ -219,7 +238,8 @@ export class Expiry {
   #rollUpByMinute(segments: readonly RollupSegment[]): void {
     const builders = new Map<number, RollupBuilder>();
     for (const { first_seq } of segments) {
-      for (const { series, name, decode } of this.#rollups.of(SECOND, first_seq)) {
+      for (const series of this.#rollups.seriesOf(SECOND, first_seq)) {
+        const { name, decode } = this.#rollupReader.find(SECOND, first_seq, series)!;
         const rollup = readable(name, this.#onDamage, decode);
         if (rollup === null) continue;
         let builder = builders.get(series);
@@ -240,8 +260,8 @@ export class Expiry {
       max_timestamp_us: Math.max(...segments.map(({ max_timestamp_us }) => max_timestamp_us)),
       bytes: 0,
     });
-    for (const [series, builder] of builders)
-      this.#rollups.insert(MINUTE, first_seq, series, builder.build());
+    const rollups = builders.entries().map(([series, builder]) => ({ series, rollup: builder.build() }));
+    this.#rollups.insert(MINUTE, first_seq, rollups);
   }
 
   /**

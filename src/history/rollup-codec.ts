@@ -9,8 +9,11 @@ import type { Rollup } from './rollup-builder.ts';
  *
  *   bytes 0..3   CRC-32 of all that follows and of the count of spans
  *   byte  4      version (1)
- *   byte  5      1 if least and greatest are told by what they add to the last value, else 0
- *   then         columns: spans, counts, last values, least, greatest, sums (column-codec.ts)
+ *   byte  5      1 if the last three columns are told by what they add to a guess, else 0
+ *   then         columns: spans, counts, least, greatest, sums, last values (column-codec.ts)
+ *
+ * The guesses are, each rounded: of the greatest, the least; of the sum, as many as there are in the middle between
+ * these; of the last, the mean.
  *
  * All is little-endian.
  */
@@ -30,16 +33,15 @@ export function encodeRollup({ span, count, min, max, sum, last }: Rollup): Uint
   assert(spans <= ROLLUP_SPANS_MAX);
   const target = new Uint8Array(HEADER_BYTES + 6 * columnBytesMax(spans));
   // Only integers lead.
-  const isLed = last.every(Number.isSafeInteger);
+  const isLed = min.every(Number.isSafeInteger) && sumGuess(count, min, max).every(Number.isSafeInteger);
   target[4] = VERSION;
   target[5] = isLed ? 1 : 0;
-  const leader = isLed ? last : null;
   let at = encodeColumn(span, null, target, HEADER_BYTES, QUICKLY);
   at = encodeColumn(count, null, target, at, QUICKLY);
-  at = encodeColumn(last, null, target, at, QUICKLY);
-  at = encodeColumn(min, leader, target, at, QUICKLY);
-  at = encodeColumn(max, leader, target, at, QUICKLY);
-  at = encodeColumn(sum, null, target, at, QUICKLY);
+  at = encodeColumn(min, null, target, at, QUICKLY);
+  at = encodeColumn(max, isLed ? min : null, target, at, QUICKLY);
+  at = encodeColumn(sum, isLed ? sumGuess(count, min, max) : null, target, at, QUICKLY);
+  at = encodeColumn(last, isLed ? lastGuess(count, sum) : null, target, at, QUICKLY);
   const bytes = target.slice(0, at);
   new DataView(bytes.buffer).setUint32(0, checksumOf(bytes, spans), true);
   return bytes;
@@ -59,13 +61,25 @@ export function decodeRollup(bytes: Uint8Array, spans: number): Rollup {
   const reader: ByteReader = { bytes, at: HEADER_BYTES };
   const span = decodeColumn(reader, spans, null);
   const count = decodeColumn(reader, spans, null);
-  const last = decodeColumn(reader, spans, null);
-  const leader = bytes[5] === 1 ? last : null;
-  const min = decodeColumn(reader, spans, leader);
-  const max = decodeColumn(reader, spans, leader);
-  const sum = decodeColumn(reader, spans, null);
-  if (reader.at !== bytes.length) throw corrupt('it goes on after its sums');
+  const min = decodeColumn(reader, spans, null);
+  const isLed = bytes[5] === 1;
+  const max = decodeColumn(reader, spans, isLed ? min : null);
+  const sum = decodeColumn(reader, spans, isLed ? sumGuess(count, min, max) : null);
+  const last = decodeColumn(reader, spans, isLed ? lastGuess(count, sum) : null);
+  if (reader.at !== bytes.length) throw corrupt('it goes on after its last column');
   return { span, count, min, max, sum, last };
+}
+
+function sumGuess(count: Float64Array, min: Float64Array, max: Float64Array): Float64Array {
+  const guess = new Float64Array(count.length);
+  for (let at = 0; at < guess.length; at++) guess[at] = Math.round((count[at]! * (min[at]! + max[at]!)) / 2);
+  return guess;
+}
+
+function lastGuess(count: Float64Array, sum: Float64Array): Float64Array {
+  const guess = new Float64Array(count.length);
+  for (let at = 0; at < guess.length; at++) guess[at] = Math.round(sum[at]! / count[at]!);
+  return guess;
 }
 
 function checksumOf(bytes: Uint8Array, spans: number): number {

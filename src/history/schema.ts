@@ -15,7 +15,8 @@ export const PAGE_BYTES = 4096;
  * blocks        one series' samples of a segment, with what they come to: raw values' least, greatest, sum and last.
  *               A segment's blocks have the ids from first_block to last_block; `leader` is the block of the
  *               segment whose clock this one's is told by
- * block_pages   the samples of blocks (block-codec.ts), one block after the other (block-pages.ts)
+ * block_pages   the samples of blocks (block-codec.ts): the bytes from first_byte on of all of these, one after the other
+ *               (byte-pages.ts)
  * rollups       what one series' samples come to in spans of so many seconds (rollup-codec.ts), for the run of
  *               the history that begins with first_seq: of
  * rollup_segments  all of them are of one, a segment or what was several
@@ -116,8 +117,10 @@ const VERSION_2 = `
     first_seq INTEGER NOT NULL,
     series INTEGER NOT NULL REFERENCES series,
     count INTEGER NOT NULL,
-    spans BLOB NOT NULL
+    first_byte INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
   ) STRICT;
+  CREATE TABLE rollup_pages (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
   CREATE UNIQUE INDEX rollups_of_segment ON rollups (span_s, first_seq, series);
   ALTER TABLE totals ADD COLUMN reserved_seq INTEGER NOT NULL DEFAULT 0;
   CREATE TABLE gaps (

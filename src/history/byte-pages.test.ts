@@ -3,14 +3,14 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
-  BLOCK_PAGE_BYTES,
-  BlockPageWriter,
-  type BlockPlace,
-  bytesOfBlock,
-  DELETE_PAGES_OF_BLOCKS,
-  PAGES_OF_BLOCK,
-  type PageOfBlock,
-} from './block-pages.ts';
+  BytePageWriter,
+  type BytePlace,
+  bytesOf,
+  PAGE_CONTENT_BYTES,
+  type PageOfBytes,
+  STORED,
+  selectPages,
+} from './byte-pages.ts';
 import { PAGE_BYTES } from './schema.ts';
 
 const TABLES = `
@@ -22,11 +22,11 @@ function open() {
   const database = new DatabaseSync(':memory:');
   database.exec(`PRAGMA page_size = ${PAGE_BYTES}; ${TABLES}`);
   const insertBlock = database.prepare('INSERT INTO blocks VALUES (?, 1, ?, ?)');
-  const pagesOfBlock = database.prepare(PAGES_OF_BLOCK);
+  const pagesOfBlock = database.prepare(selectPages(STORED.blocks, ['count'], 'blocks.id = ?'));
   return {
     database,
-    insertBlock: (id: number, { firstByte, bytes }: BlockPlace) => insertBlock.run(id, firstByte, bytes),
-    read: (id: number) => bytesOfBlock(pagesOfBlock.all(id) as unknown as PageOfBlock[]),
+    insertBlock: (id: number, { firstByte, bytes }: BytePlace) => insertBlock.run(id, firstByte, bytes),
+    read: (id: number) => bytesOf(pagesOfBlock.all(id) as unknown as PageOfBytes[]),
     pages: () =>
       database.prepare('SELECT id, length(bytes) AS bytes FROM block_pages ORDER BY id').all() as {
         id: number;
@@ -42,8 +42,8 @@ function block(seed: number, length: number): Uint8Array {
 
 const sizes = fc.array(
   fc.oneof(
-    fc.integer({ min: 1, max: 3 * BLOCK_PAGE_BYTES }),
-    fc.constantFrom(1, BLOCK_PAGE_BYTES - 1, BLOCK_PAGE_BYTES, BLOCK_PAGE_BYTES + 1),
+    fc.integer({ min: 1, max: 3 * PAGE_CONTENT_BYTES }),
+    fc.constantFrom(1, PAGE_CONTENT_BYTES - 1, PAGE_CONTENT_BYTES, PAGE_CONTENT_BYTES + 1),
   ),
   { minLength: 1, maxLength: 12 },
 );
@@ -55,7 +55,7 @@ test('blocks come back as they were, however many were written at once', () => {
       fc.integer({ min: 1, max: 5 }),
       (segments, step) => {
         const { database, insertBlock, read, pages } = open();
-        const writer = new BlockPageWriter(database, 0);
+        const writer = new BytePageWriter(database, STORED.blocks, 0);
         const blocks: Uint8Array[] = [];
         for (const segment of segments) {
           const places = segment.map((length) => {
@@ -74,7 +74,7 @@ test('blocks come back as they were, however many were written at once', () => {
           assert.deepEqual(read(id), expected);
         });
         // Only the last page of a segment may have room.
-        const needed = segments.map((segment) => Math.ceil(sum(segment) / BLOCK_PAGE_BYTES));
+        const needed = segments.map((segment) => Math.ceil(sum(segment) / PAGE_CONTENT_BYTES));
         assert.equal(pages().length, sum(needed));
         assert.equal(sum(pages().map(({ bytes }) => bytes)), sum(segments.flat()));
         database.close();
@@ -85,8 +85,8 @@ test('blocks come back as they were, however many were written at once', () => {
 
 test('a row fills a page of the database', () => {
   const { database } = open();
-  const writer = new BlockPageWriter(database, 2 ** 40);
-  const place = writer.append(block(1, 100 * BLOCK_PAGE_BYTES));
+  const writer = new BytePageWriter(database, STORED.blocks, 2 ** 40);
+  const place = writer.append(block(1, 100 * PAGE_CONTENT_BYTES));
   const before = pageCount(database);
   writer.write(place, place);
   // One page more is the root of the tree.
@@ -94,11 +94,11 @@ test('a row fills a page of the database', () => {
   database.close();
 });
 
-test('what was not completed is deleted, and a segment by its blocks', () => {
+test('what was not completed is deleted, and what has lost pages is corrupt', () => {
   const { database, insertBlock, pages, read } = open();
-  const writer = new BlockPageWriter(database, 0);
+  const writer = new BytePageWriter(database, STORED.blocks, 0);
   for (const id of [0, 1, 2]) {
-    const place = writer.append(block(id, BLOCK_PAGE_BYTES + 5));
+    const place = writer.append(block(id, PAGE_CONTENT_BYTES + 5));
     insertBlock(id, place);
     writer.write(place, place);
     if (id < 2) writer.complete();
@@ -112,12 +112,12 @@ test('what was not completed is deleted, and a segment by its blocks', () => {
     pages().map(({ id }) => id),
     [0, 1, 2, 3],
   );
-  database.prepare(DELETE_PAGES_OF_BLOCKS).run(0, 0);
+  database.exec('DELETE FROM block_pages WHERE id < 2');
   assert.deepEqual(
     pages().map(({ id }) => id),
     [2, 3],
   );
-  assert.deepEqual(read(1), block(1, BLOCK_PAGE_BYTES + 5));
+  assert.deepEqual(read(1), block(1, PAGE_CONTENT_BYTES + 5));
   database.exec('DELETE FROM block_pages WHERE id = 3');
   assert.throws(() => read(1), {
     code: 'HISTORY_BLOCK_CORRUPT',
