@@ -6,7 +6,7 @@ import { type ByteReader, corrupt, readByte, readVarint, skip, writeVarint } fro
  *
  *   0, a byte     all bytes are this one
  *   1, bytes      as they are
- *   n, n bytes    a zstd frame
+ *   n, n bytes    a zstd frame (RFC 8878) without its header, which says no more than how long the plane is
  */
 
 /** Bytes that a plane may have: its window in zstd, too. */
@@ -32,11 +32,11 @@ export function writePlane(target: Uint8Array, at: number, plane: Uint8Array): n
     target[at + 1] = plane[0]!;
     return at + 2;
   }
-  const frame = plane.length < FRAME_BYTES_MIN ? plane : compress(plane);
-  const isSmaller = frame.length < plane.length;
-  const start = writeVarint(target, at, isSmaller ? frame.length : 1);
-  target.set(isSmaller ? frame : plane, start);
-  return start + Math.min(frame.length, plane.length);
+  const blocks = plane.length < FRAME_BYTES_MIN ? plane : compress(plane);
+  const isSmaller = blocks.length < plane.length;
+  const start = writeVarint(target, at, isSmaller ? blocks.length : 1);
+  target.set(isSmaller ? blocks : plane, start);
+  return start + Math.min(blocks.length, plane.length);
 }
 
 function isOneByte(plane: Uint8Array): boolean {
@@ -45,14 +45,30 @@ function isOneByte(plane: Uint8Array): boolean {
   return true;
 }
 
+/** A plane's frame without its header. */
 function compress(plane: Uint8Array): Uint8Array {
   // Knowing the size, zstd sets up no more tables than it needs, and Node no second buffer.
   const { length } = plane;
-  return zstdCompressSync(plane, {
+  const frame = zstdCompressSync(plane, {
     params: ZSTD_PARAMS,
     pledgedSrcSize: length,
     chunkSize: length + (length >> 7) + CHUNK_BYTES_MIN,
   });
+  const header = frameHeader(length);
+  // Another header would be lost: then the plane is better left as it is.
+  return header.every((byte, at) => frame[at] === byte) ? frame.subarray(header.length) : plane;
+}
+
+const FRAME_MAGIC = [0x28, 0xb5, 0x2f, 0xfd] as const;
+const SINGLE_SEGMENT = 1 << 5;
+const SIZE_FLAG_SHIFT = 6;
+
+/** The header of a frame of one segment of so many bytes (RFC 8878, 3.1.1.1), which zstd makes where it knows the size. */
+function frameHeader(bytes: number): readonly number[] {
+  if (bytes < 256) return [...FRAME_MAGIC, SINGLE_SEGMENT, bytes];
+  const [flag, size, sizeBytes] = bytes < 65_536 + 256 ? [1, bytes - 256, 2] : [2, bytes, 4];
+  const littleEndian = Array.from({ length: sizeBytes }, (_, byte) => (size >>> (8 * byte)) & 255);
+  return [...FRAME_MAGIC, SINGLE_SEGMENT | (flag << SIZE_FLAG_SHIFT), ...littleEndian];
 }
 
 /** Reads a plane of so many bytes. Throws HistoryError HISTORY_BLOCK_CORRUPT. */
@@ -65,7 +81,11 @@ export function readPlane(reader: ByteReader, count: number): Uint8Array {
   return form === 1 ? bytes : decompress(bytes, count);
 }
 
-function decompress(frame: Uint8Array, count: number): Uint8Array {
+function decompress(blocks: Uint8Array, count: number): Uint8Array {
+  const header = frameHeader(count);
+  const frame = new Uint8Array(header.length + blocks.length);
+  frame.set(header);
+  frame.set(blocks, header.length);
   let plane: Uint8Array;
   try {
     // One byte of room more than is asked for tells a plane that is too long.
