@@ -12,6 +12,7 @@ import { openForReading, openForWriting } from './database.ts';
 import { HistoryReader } from './history-reader.ts';
 import { HistoryWriter } from './history-writer.ts';
 import { KEEP_EVERYTHING, type Retention } from './retention.ts';
+import { PAGE_BYTES } from './schema.ts';
 
 const SECOND_US = 1_000_000;
 const MINUTE_MS = 60_000;
@@ -74,6 +75,10 @@ function open(t: TestContext, retention: Partial<Retention>): History {
   };
 }
 
+function pragma(database: DatabaseSync, name: string): number {
+  return Number(database.prepare(`PRAGMA ${name}`).get()![name]);
+}
+
 function count(database: DatabaseSync, table: string, where = '1'): number {
   return Number(database.prepare(`SELECT count(*) AS count FROM ${table} WHERE ${where}`).get()!.count);
 }
@@ -85,6 +90,22 @@ function plot(reader: HistoryReader, fromS: number, toS: number, points: number)
   const toUs = START_US + toS * SECOND_US;
   return JSON.parse(new TextDecoder().decode(reader.series({ signals, messageType, fromUs, toUs, points })));
 }
+
+test('a proper end leaves no room unused', (t) => {
+  const { path, database, writer, drive, reader } = open(t, {});
+  drive(0, 600);
+  const before = plot(reader, 0, 600, 600);
+  assert.ok(pragma(database, 'freelist_count') > 0);
+  const pages = pragma(database, 'page_count');
+  writer.shrink();
+  assert.equal(pragma(database, 'freelist_count'), 0);
+  database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  assert.equal(statSync(path).size, pragma(database, 'page_count') * PAGE_BYTES);
+  assert.ok(pragma(database, 'page_count') < pages);
+  assert.deepEqual(plot(reader, 0, 600, 600), before);
+  // Nothing is left to give.
+  writer.shrink();
+});
 
 test('a plot says the same when samples have become seconds, and these minutes', (t) => {
   const whole = open(t, {});

@@ -31,6 +31,12 @@ const SEGMENTS_PER_MINUTE_RUN = 4;
 /** Pages that one commit gives back to the file system at most: 4 MiB. */
 const PAGES_VACUUMED_PER_COMMIT_MAX = 1024;
 
+/**
+ * Pages that a proper end gives back at most: 16 MiB, where some 4 MiB, which compacted chunks have left, are
+ * usual. What lies behind them is moved, so it's no more than a few minutes' worth of writing.
+ */
+const PAGES_VACUUMED_AT_END_MAX = 4096;
+
 /** The part of max_bytes that rollups may take before they make room for samples. */
 const ROLLUPS_SHARE = 1 / 2;
 
@@ -146,8 +152,16 @@ export class Expiry {
   vacuum(): void {
     const { maxBytes } = this.#retention;
     if (maxBytes === null || this.#pages(this.#pageCount) * this.#pageBytes <= this.#bytesAllowed()) return;
-    if (this.#pages(this.#freePages) === 0) return;
-    this.#database.exec(`PRAGMA incremental_vacuum(${PAGES_VACUUMED_PER_COMMIT_MAX})`);
+    this.#giveBack(PAGES_VACUUMED_PER_COMMIT_MAX);
+  }
+
+  /** At a proper end: no sample comes soon that could use the free pages. */
+  shrink(): void {
+    this.#giveBack(PAGES_VACUUMED_AT_END_MAX);
+  }
+
+  #giveBack(pagesMax: number): void {
+    if (this.#pages(this.#freePages) > 0) this.#database.exec(`PRAGMA incremental_vacuum(${pagesMax})`);
   }
 
   #dropSegments(stock: Stock, dropped: Dropped): void {

@@ -132,7 +132,10 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
       case 'close':
         clearTimeout(compaction);
         commit(true);
-        attempt(() => writer.release(message.nextSeq));
+        attempt(() => {
+          writer.release(message.nextSeq);
+          writer.shrink();
+        });
         database.close();
         lock.close();
         port.close();

@@ -199,6 +199,11 @@ export class HistoryWriter {
     this.#setReserved(nextSeq);
   }
 
+  /** After the last commit: gives what is free of the file back to the file system. */
+  shrink(): void {
+    this.#expiry.shrink();
+  }
+
   #setReserved(reservedSeq: number): void {
     this.#updateReserved.run(reservedSeq);
     this.#reservedSeq = reservedSeq;
