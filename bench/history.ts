@@ -52,7 +52,12 @@ export async function historyBench(): Promise<void> {
 
 async function run(program: string, options: TrialOptions): Promise<Recorded | Trial> {
   const path = fileURLToPath(new URL(`./history-${program}.ts`, import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [path, JSON.stringify(options)]);
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    // With the memory that the service has.
+    ...process.execArgv,
+    path,
+    JSON.stringify(options),
+  ]);
   return JSON.parse(stdout);
 }
 
