@@ -23,7 +23,7 @@ const SQLITE_NOTADB = 26;
 
 /**
  * Tables that don't grow with the length of the history: their pages are all looked at after an unclean end.
- * Chunks are the largest, at most SEGMENT_SAMPLES of about 10 bytes.
+ * Chunks are the largest, at most SEGMENT_SAMPLES of about 7 bytes.
  */
 const SMALL_TABLES = new Set([
   'series',
