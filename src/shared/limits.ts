@@ -31,6 +31,12 @@ export const BUS_RETRY_LONGEST_MS = 1000;
 /** The longest that a bus worker sleeps before it looks at its counters. */
 export const BUS_WAIT_MAX_MS = 1000;
 
+/** How long iproute2's `ip` may take; it takes milliseconds, and a stop waits for it. */
+export const IP_COMMAND_TIMEOUT_MS = 1500;
+
+/** What `ip` may print of one interface: usually 2 kB. */
+export const IP_OUTPUT_BYTES_MAX = 256 * 1024;
+
 /** Frames that may wait to be sent on one bus. One more is refused with BUS_SEND_QUEUE_FULL. */
 export const SEND_QUEUE_FRAMES_MAX = 256;
 
