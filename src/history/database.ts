@@ -149,6 +149,24 @@ export function lockDatabase(path: string): DatabaseSync {
   }
 }
 
+/**
+ * Whether another process holds that right, by trying for it where its file is there, for less than a
+ * millisecond; null where it may not be tried.
+ */
+export function isDatabaseInUse(path: string): boolean | null {
+  let lock: DatabaseSync | undefined;
+  try {
+    if (statSync(`${path}-lock`, { throwIfNoEntry: false }) === undefined) return false;
+    lock = new DatabaseSync(`${path}-lock`);
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN IMMEDIATE; ROLLBACK');
+    return false;
+  } catch (error) {
+    return (error as { errcode?: number }).errcode === SQLITE_BUSY ? true : null;
+  } finally {
+    lock?.close();
+  }
+}
+
 const SQLITE_BUSY = 5;
 const SQLITE_READONLY = 8;
 const SQLITE_CANTOPEN = 14;

@@ -165,3 +165,10 @@ export const GAPS_UNSTORED_MAX = 256;
 
 /** How long a stop may take before the process ends by force. */
 export const STOP_DEADLINE_MS = 1_800;
+
+/** How long `doctor` listens to a bus: in a vehicle every node says something within a second. */
+export const DOCTOR_LISTEN_MS = 2000;
+
+/** How long it waits for a bus to open, and for an answer of the API. */
+export const DOCTOR_OPEN_TIMEOUT_MS = 5000;
+export const DOCTOR_API_TIMEOUT_MS = 2000;
