@@ -19,9 +19,9 @@ const OVER_NETWORK = ['nfs', 'smb', 'cifs'];
 
 /** Where the history is kept. `isInUse`: a running collector writes it, so it may. */
 export function checkDisk({ path, maxBytes }: HistoryConfig, isInUse: boolean): Check[] {
-  const folder = existingFolder(dirname(path));
-  if (folder === null) {
-    return [problem('folder', `there is none above ${path}`, 'one that the database can be made in')];
+  const folder = existing(dirname(path));
+  if (!statSync(folder).isDirectory()) {
+    return [problem('folder', `${folder} is no folder`, 'one for the database', 'Name another: --db FILE')];
   }
   const writable = isInUse
     ? ok('folder', `${folder}, written by the running collector`)
@@ -88,7 +88,7 @@ function fileSystem(type: number, folder: string): Check {
 }
 
 function freeSpace(freeBytes: number, path: string, maxBytes: number | null, folder: string): Check {
-  const usedBytes = sizeOf(path) + sizeOf(`${path}-wal`);
+  const usedBytes = (sizeOf(path) ?? 0) + (sizeOf(`${path}-wal`) ?? 0);
   const free = `${bytesText(freeBytes)} free`;
   const look = `See what takes it: du -xh ${folder} | sort -h | tail`;
   if (freeBytes < HISTORY_BYTES_HEADROOM) {
@@ -116,22 +116,19 @@ function freeSpace(freeBytes: number, path: string, maxBytes: number | null, fol
   );
 }
 
-/** The folder itself, or the first one above it that is there. */
-function existingFolder(folder: string): string | null {
-  for (let each = folder; ; each = dirname(each)) {
-    try {
-      if (statSync(each, { throwIfNoEntry: false })?.isDirectory()) return each;
-    } catch {
-      // A file stands where a folder is to be, or it may not be looked into.
-    }
-    if (each === dirname(each)) return null;
-  }
+/** The folder itself, or what is there of the way to it. */
+function existing(folder: string): string {
+  let each = folder;
+  // A path below a file is an error of its own (ENOTDIR).
+  while (sizeOf(each) === null && each !== dirname(each)) each = dirname(each);
+  return each;
 }
 
-function sizeOf(path: string): number {
+/** Null where there is nothing, or nothing that may be looked at. */
+function sizeOf(path: string): number | null {
   try {
-    return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    return statSync(path).size;
   } catch {
-    return 0;
+    return null;
   }
 }

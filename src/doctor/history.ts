@@ -13,9 +13,9 @@ export function checkHistory(path: string, isOurs: boolean): Check[] {
       return [...checks, ok('database', `none yet: ${path} is made at the first start`)];
     }
   } catch (error) {
-    return [...checks, problem('database', errorMessage(error), 'one that can be read')];
+    return [...checks, unreadable(errorMessage(error), isOurs)];
   }
-  return [...checks, database(path), writeAheadLog(path)];
+  return [...checks, database(path, isOurs), writeAheadLog(path)];
 }
 
 function inUse(path: string, isOurs: boolean): Check {
@@ -39,10 +39,12 @@ function inUse(path: string, isOurs: boolean): Check {
   );
 }
 
-function database(path: string): Check {
+function database(path: string, isOurs: boolean): Check {
+  const hasLog = statSync(`${path}-wal`, { throwIfNoEntry: false }) !== undefined;
+  const sharing = isOurs || hasLog || isDatabaseInUse(path) !== false ? 'shared' : 'unshared';
   try {
-    openStored(path).close();
-    const damage = findDamage(path);
+    openStored(path, sharing).close();
+    const damage = findDamage(path, sharing);
     if (damage !== null) {
       return problem(
         'database',
@@ -56,8 +58,19 @@ function database(path: string): Check {
   } catch (error) {
     const message = errorMessage(error);
     if (errorCode(error) === 'HISTORY_TOO_OLD') return ok('database', message);
+    if (errorCode(error) === 'HISTORY_UNAVAILABLE') return unreadable(message, isOurs);
     return problem('database', message, 'a database of this collector', 'Give another one with --db FILE.');
   }
+}
+
+/** systemd keeps the folder of a service with DynamicUser= from all others. */
+function unreadable(found: string, isOurs: boolean): Check {
+  return (isOurs ? warning : problem)(
+    'database',
+    found,
+    'one that this user may read',
+    'Run this as the user of the service, or with sudo.',
+  );
 }
 
 function writeAheadLog(path: string): Check {

@@ -4,7 +4,8 @@ import { ipText } from './ip-output.ts';
 
 /**
  * A program called `ip` in a directory of its own, for machines without a CAN controller: it shows the interface
- * that it was told to show, writes down what it is asked to change, and shows another one after `up`.
+ * that it was told to show, writes down what it is asked to change, and shows another one after `up`. Going up and
+ * down, which needs no controller, is left to the real ip.
  */
 export class FakeIp {
   readonly directory: string;
@@ -21,6 +22,9 @@ export class FakeIp {
       `echo "$*" >>${file('asked')}`,
       `case "$*" in`,
       `*' type can '*) [ -e ${file('refusal')} ] && { cat ${file('refusal')} >&2; exit 2; } ;;`,
+      'esac',
+      `case "$*" in`,
+      `*' down' | *' up') PATH="\${PATH#*:}" ip "$@" 2>/dev/null ;;`,
       'esac',
       `case "$*" in`,
       `*' up'*) [ -e ${file('after')} ] && mv ${file('after')} ${file('shown')} ;;`,
