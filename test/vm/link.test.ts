@@ -42,7 +42,10 @@ describe('with configure=on', () => {
   test('an interface that is down is brought up and set as the URL says', async () => {
     ip('link', 'set', 'vcan0', 'down');
     service = await start('socketcan:vcan0?configure=on&txqueuelen=77');
-    const bus = await eventually(() => busOf(service), isOpen);
+    const bus = await eventually(
+      () => busOf(service),
+      ({ state, driver }) => state === 'open' && driver.interface_configured === 1,
+    );
     assert.match(ip('link', 'show', 'vcan0'), /[<,]UP[,>].* qlen 77$/m);
     assert.equal(bus.driver.configured_with, 'sudo ip link set vcan0 up txqueuelen 77');
     assert.equal(bus.driver.warning, null);
@@ -70,7 +73,11 @@ describe('with configure=on', () => {
       () => busOf(service),
       (status) => status.frames === frames + 1,
     );
-    assert.equal((await busOf(service)).driver.interface_configured, 2);
+    // The driver tells its counters once a second.
+    await eventually(
+      () => busOf(service),
+      ({ driver }) => driver.interface_configured === 2,
+    );
   });
 
   test('one that somebody takes down is brought up again', async () => {
