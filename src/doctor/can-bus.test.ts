@@ -32,12 +32,12 @@ describe('a CAN controller', () => {
   // biome-ignore format: a table
   const cases: [what: string, changes: ControllerChanges, wanted: Partial<LinkWanted>, name: string, outcome: string, found: RegExp, remedy: RegExp][] = [
     ['another bitrate', { bitrate: 250_000 }, { bitrateBitPerS: 500_000 }, 'settings', 'problem',
-      /^bitrate is 250000 bit\/s, expected 500000 bit\/s$/, /^sudo ip link set can0 down && sudo ip link set can0 up type can bitrate 500000$/],
+      /^bitrate 250000 bit\/s$/, /^sudo ip link set can0 down && sudo ip link set can0 up type can bitrate 500000$/],
     ['another sample point', {}, { bitrateBitPerS: 500_000, samplePoint: 0.7 }, 'settings', 'problem',
-      /^sample point is 0.875, expected 0.7$/, /bitrate 500000 sample-point 0.7$/],
+      /^sample point 0.875$/, /bitrate 500000 sample-point 0.7$/],
     ['no bitrate', { bitrate: null, isUp: false }, {}, 'settings', 'problem', /no bitrate/, /^sudo ip link set can0 up type can bitrate 500000$/],
     ['a short queue that the URL wants longer', { txqlen: 10 }, { txQueueFrames: 500 }, 'settings', 'warning',
-      /^txqueuelen is 10, expected 500$/, /^sudo ip link set can0 txqueuelen 500$/],
+      /^txqueuelen 10$/, /^sudo ip link set can0 txqueuelen 500$/],
     ['a short queue', { txqlen: 10 }, {}, 'txqueuelen', 'warning', /^10: /, /^sudo ip link set can0 txqueuelen 1000$/],
     ['no restart', { restartMs: 0 }, {}, 'restart-ms', 'warning', /^0: after a bus-off/,
       /^sudo ip link set can0 down && sudo ip link set can0 up type can restart-ms 100$/],
@@ -47,7 +47,7 @@ describe('a CAN controller', () => {
     ['errors', { state: 'ERROR-PASSIVE', errors: { tx: 128, rx: 0 } }, {}, 'controller', 'warning', /^ERROR-PASSIVE, errors: 128 sending/, /60 ohm/],
     ['some errors', { state: 'ERROR-WARNING' }, {}, 'controller', 'warning', /^ERROR-WARNING/, /60 ohm/],
     ['been off the bus', { busOffs: 1 }, {}, 'controller', 'warning', /off the bus 1 times/, /60 ohm/],
-    ['no CAN FD', {}, { fd: true }, 'settings', 'problem', /CAN FD is off \(MTU 16\), .*say its dbitrate/, /^$/],
+    ['no CAN FD', {}, { fd: true }, 'settings', 'problem', /^CAN FD off \(MTU 16\)$/, /^$/],
   ];
   for (const [what, changes, wanted, name, outcome, found, remedy] of cases) {
     test(`that has ${what}`, () => {

@@ -6,7 +6,6 @@ import { bringUpText, canInterfaceNames, interfaceState, isVirtualName } from '.
 import {
   type CanLink,
   commandText,
-  differencesText,
   type LinkWanted,
   linkCommands,
   linkDifferences,
@@ -127,8 +126,8 @@ function settings(link: CanLink, wanted: LinkWanted): Check {
     const isHarmless = differences.every(({ what }) => what === 'txqueuelen' || what === 'restart-ms');
     return (isHarmless ? warning : problem)(
       'settings',
-      differencesText(differences),
-      'as the URL says',
+      differences.map(({ what, found }) => `${what} ${found}`).join(', '),
+      differences.map(({ what, expected }) => `${what} ${expected}`).join(', '),
       ...remedies,
       ...(wanted.bitrateBitPerS === undefined
         ? []

@@ -112,7 +112,7 @@ test('a controller with another bitrate, off the bus, is told with both commands
     env: { PATH: fake.path },
   });
   assert.equal(code, 1);
-  assert.match(stdout, /✗ settings +bitrate is 250000 bit\/s, expected 500000 bit\/s/);
+  assert.match(stdout, /✗ settings +bitrate 250000 bit\/s; expected: bitrate 500000 bit\/s\n/);
   assert.match(
     stdout,
     /- sudo ip link set vcan0 down && sudo ip link set vcan0 up type can bitrate 500000\n/,
