@@ -181,6 +181,11 @@ function parseSocketCan(url: string, interfaceName: string, options: Options): S
   return { kind: 'socketcan', interfaceName, ...link, fd: false, configure: configure === 'on' };
 }
 
+/** Whether anything is said of how the interface is to be. */
+export function hasLinkSettings(settings: LinkSettings): boolean {
+  return LINK_OPTIONS.some(([property]) => settings[property] !== undefined);
+}
+
 function linkOptions(settings: LinkSettings): string {
   return LINK_OPTIONS.map(([property, option]) => {
     const value = settings[property];

@@ -1,5 +1,5 @@
 import { BusError, errorMessage } from '../shared/errors.ts';
-import type { SocketCanUrl } from './bus-url.ts';
+import { hasLinkSettings, type SocketCanUrl } from './bus-url.ts';
 import { bringUpText, interfaceState } from './can-interfaces.ts';
 import { commandText, differencesText, type LinkCommand, linkCommands, linkDifferences } from './can-link.ts';
 import { readLink, setLink } from './ip-link.ts';
@@ -40,8 +40,8 @@ export class LinkSetup {
   check(): void {
     if (this.#url.configure) return;
     this.#warning = null;
-    const { kind: _kind, interfaceName, fd, configure: _configure, ...settings } = this.#url;
-    if (!fd && Object.keys(settings).length === 0) return;
+    const { interfaceName, fd } = this.#url;
+    if (!fd && !hasLinkSettings(this.#url)) return;
     try {
       const link = readLink(interfaceName);
       const differences = linkDifferences(link, this.#url);
