@@ -18,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   history: ['protocol/*', 'shared/*'],
   config: ['bus/bus-url.ts', 'bus/can-frame.ts', 'shared/*'],
   api: ['history/*', 'protocol/*', 'telemetry/*', 'shared/*', 'type:config/*'],
+  doctor: ['bus/*', 'history/*', 'config/*', 'shared/*'],
 };
 const MAY_IMPORT_ALL = ['', 'cli'];
 

@@ -6,13 +6,27 @@ import fc from 'fast-check';
 import { BusError } from '../shared/errors.ts';
 import { type BusUrl, defaultBusName, formatBusUrl, parseBusUrl } from './bus-url.ts';
 
-const socketcan = { kind: 'socketcan', interfaceName: 'can0', bitrateBitPerS: 500_000, fd: false } as const;
+const socketcan = { kind: 'socketcan', interfaceName: 'can0', fd: false, configure: false } as const;
 const candump = { kind: 'candump', path: 'drive.log', speed: 1, loop: false, time: 'now' } as const;
 const sim = { kind: 'sim', model: 'kart', seed: 1, rate: 1 } as const;
 
 const good: [string, BusUrl][] = [
   ['socketcan:can0', socketcan],
-  ['socketcan:can0?bitrate=500000&fd=off', socketcan],
+  ['socketcan:can0?bitrate=500000&fd=off', { ...socketcan, bitrateBitPerS: 500_000 }],
+  ['socketcan:can0?configure=off', socketcan],
+  ['socketcan:can0?configure=on', { ...socketcan, configure: true }],
+  [
+    'socketcan:can0?bitrate=250000&sample_point=0.8&dbitrate=8000000&dsample_point=0.75&restart_ms=0&txqueuelen=1000',
+    {
+      ...socketcan,
+      bitrateBitPerS: 250_000,
+      samplePoint: 0.8,
+      dataBitrateBitPerS: 8_000_000,
+      dataSamplePoint: 0.75,
+      restartMs: 0,
+      txQueueFrames: 1000,
+    },
+  ],
   ['socketcan:vcan0?bitrate=5000', { ...socketcan, interfaceName: 'vcan0', bitrateBitPerS: 5_000 }],
   ['socketcan:a23456789012345', { ...socketcan, interfaceName: 'a23456789012345' }],
   ['candump:drive.log', candump],
@@ -57,7 +71,17 @@ const bad: [string, RegExp][] = [
   ['socketcan:can0?bitrate=500000.5', /bitrate: expected/],
   ['socketcan:can0?bitrate=0x8000', /bitrate: expected/],
   ['socketcan:can0?bitrate=', /bitrate: expected .* found ""/],
-  ['socketcan:can0?speed=1', /unknown option: expected bitrate=500000, fd=off; found "speed"/],
+  ['socketcan:can0?speed=1', /unknown option: expected bitrate=500000, sample_point=0.875, .*found "speed"/],
+  ['socketcan:can0?configure', /configure: expected on or off, found no value/],
+  ['socketcan:can0?configure=yes', /configure: expected on or off; .*found "yes"/],
+  ['socketcan:can0?sample_point=0.8', /sample_point needs bitrate beside it: expected bitrate=500000, too/],
+  ['socketcan:can0?dbitrate=2000000', /dbitrate needs bitrate/],
+  ['socketcan:can0?bitrate=500000&dsample_point=0.8', /dsample_point needs dbitrate/],
+  ['socketcan:can0?bitrate=500000&sample_point=1', /sample_point: expected a part of a bit from 0.001/],
+  ['socketcan:can0?bitrate=500000&sample_point=87.5', /sample_point: expected/],
+  ['socketcan:can0?bitrate=500000&dbitrate=8000001', /dbitrate: expected an integer from 5000 to 8000000/],
+  ['socketcan:can0?restart_ms=60001', /restart_ms: expected an integer from 0 to 60000 \(ms\)/],
+  ['socketcan:can0?txqueuelen=0', /txqueuelen: expected an integer from 1 to 100000 \(frames\)/],
   ['socketcan:can0?__proto__=1', /unknown option/],
   ['socketcan:can0?bitrate=500000&bitrate=500000', /each option once/],
   ['socketcan:can0?', /unknown option: expected .*found ""/],
@@ -128,16 +152,40 @@ test('any text gives a bus or a BusError', () => {
 });
 
 const plain = { noNullPrototype: true };
-const anyBus: fc.Arbitrary<BusUrl> = fc.oneof(
-  fc.record(
+const samplePoint = fc.integer({ min: 1, max: 999 }).map((thousandths) => thousandths / 1000);
+const link = fc
+  .record(
     {
-      kind: fc.constant('socketcan' as const),
-      interfaceName: fc.stringMatching(/^[a-z0-9?%&=#@-]{1,15}$/),
       bitrateBitPerS: fc.integer({ min: 5_000, max: 1_000_000 }),
-      fd: fc.constant(false as const),
+      samplePoint,
+      dataBitrateBitPerS: fc.integer({ min: 5_000, max: 8_000_000 }),
+      dataSamplePoint: samplePoint,
+      restartMs: fc.integer({ min: 0, max: 60_000 }),
+      txQueueFrames: fc.integer({ min: 1, max: 100_000 }),
     },
-    plain,
-  ),
+    { ...plain, requiredKeys: [] },
+  )
+  .filter(
+    (settings) =>
+      (settings.samplePoint === undefined || settings.bitrateBitPerS !== undefined) &&
+      (settings.dataBitrateBitPerS === undefined || settings.bitrateBitPerS !== undefined) &&
+      (settings.dataSamplePoint === undefined || settings.dataBitrateBitPerS !== undefined),
+  );
+const anyBus: fc.Arbitrary<BusUrl> = fc.oneof(
+  fc
+    .tuple(
+      fc.record(
+        {
+          kind: fc.constant('socketcan' as const),
+          interfaceName: fc.stringMatching(/^[a-z0-9?%&=#@-]{1,15}$/),
+          fd: fc.constant(false as const),
+          configure: fc.boolean(),
+        },
+        plain,
+      ),
+      link,
+    )
+    .map(([bus, settings]) => ({ ...bus, ...settings })),
   fc.record(
     {
       kind: fc.constant('candump' as const),

@@ -5,7 +5,7 @@ import { BusError } from '../shared/errors.ts';
 /**
  * A bus is named by a URL: a scheme that says which driver reads it, a target, and options.
  *
- *   socketcan:can0?bitrate=500000&fd=off
+ *   socketcan:can0?bitrate=500000&fd=off&configure=on
  *   candump:drive.log?speed=1&loop&time=now
  *   sim:kart?seed=1&rate=1
  *
@@ -14,13 +14,28 @@ import { BusError } from '../shared/errors.ts';
  */
 export type BusUrl = SocketCanUrl | CandumpUrl | SimUrl;
 
+/** How a CAN interface is to be; what isn't said may be as it is. */
+export interface LinkSettings {
+  readonly bitrateBitPerS?: number;
+  /** Where in a bit it is sampled, as a part of its length: above 0 and below 1. */
+  readonly samplePoint?: number;
+  /** Of the data phase of CAN FD. */
+  readonly dataBitrateBitPerS?: number;
+  readonly dataSamplePoint?: number;
+  /** How long after a bus-off the kernel starts the controller again; 0 for never. */
+  readonly restartMs?: number;
+  /** Frames that wait in the kernel to be sent. */
+  readonly txQueueFrames?: number;
+}
+
 /** A CAN interface of this machine's kernel. */
-export interface SocketCanUrl {
+export interface SocketCanUrl extends LinkSettings {
   readonly kind: 'socketcan';
   readonly interfaceName: string;
-  readonly bitrateBitPerS: number;
   /** CAN FD frames aren't read yet; the option is there so that a URL can say it knows. */
   readonly fd: false;
+  /** Whether the service brings the interface up and sets it as above; else it only says how. */
+  readonly configure: boolean;
 }
 
 /** A log file as candump -l writes it, replayed. */
@@ -49,6 +64,13 @@ export const BITRATE_BIT_PER_S_DEFAULT = 500_000;
 export const BITRATE_BIT_PER_S_MIN = 5_000;
 export const BITRATE_BIT_PER_S_MAX = 1_000_000;
 
+/** The highest bitrate that CAN FD transceivers are made for (CAN SIC, ISO 11898-2:2024). */
+const DATA_BITRATE_BIT_PER_S_MAX = 8_000_000;
+
+/** Longer than a minute nobody waits for a bus; what is meant is 0: never. */
+const RESTART_MS_MAX = 60_000;
+const TX_QUEUE_FRAMES_MAX = 100_000;
+
 const SIM_RATE_MAX = 1_000;
 const SIM_SEED_MAX = 2 ** 32 - 1;
 
@@ -62,7 +84,16 @@ export const BUS_NAME_CHARS_MAX = 32;
 const FOUND_CHARS_MAX = 80;
 
 const OPTION_FORMS = {
-  socketcan: { bitrate: 'bitrate=500000', fd: 'fd=off' },
+  socketcan: {
+    bitrate: 'bitrate=500000',
+    sample_point: 'sample_point=0.875',
+    fd: 'fd=off',
+    dbitrate: 'dbitrate=2000000',
+    dsample_point: 'dsample_point=0.75',
+    restart_ms: 'restart_ms=100',
+    txqueuelen: 'txqueuelen=1000',
+    configure: 'configure=on (or off)',
+  },
   candump: { speed: 'speed=1 (or max)', loop: 'loop', time: 'time=now (or log)' },
   sim: { seed: 'seed=1', rate: 'rate=1' },
 } as const;
@@ -70,6 +101,7 @@ const OPTION_FORMS = {
 const SCHEME_FORMS = 'socketcan:can0, candump:drive.log or sim:kart';
 
 type Scheme = keyof typeof OPTION_FORMS;
+type SocketCanOption = keyof (typeof OPTION_FORMS)['socketcan'];
 type Options = ReadonlyMap<string, string | true>;
 
 /** Whether what isn't read of a bus is lost. A log that is replayed, at whatever pace, is still there. */
@@ -101,7 +133,7 @@ export function parseBusUrl(url: string): BusUrl {
 export function formatBusUrl(bus: BusUrl): string {
   switch (bus.kind) {
     case 'socketcan':
-      return `socketcan:${encoded(bus.interfaceName)}?bitrate=${bus.bitrateBitPerS}`;
+      return `socketcan:${encoded(bus.interfaceName)}?configure=${bus.configure ? 'on' : 'off'}${linkOptions(bus)}`;
     case 'candump':
       return `candump:${encoded(bus.path)}?speed=${bus.speed}${bus.loop ? '&loop' : ''}&time=${bus.time}`;
     case 'sim':
@@ -128,13 +160,37 @@ function parseSocketCan(url: string, interfaceName: string, options: Options): S
   if (fd === 'on') throw invalid(url, "CAN FD isn't supported yet: expected fd=off");
   if (fd !== 'off') throw invalidOption(url, 'socketcan', 'fd', 'off', fd);
 
-  const bitrateBitPerS = numberOption(url, 'socketcan', options, 'bitrate', {
-    fallback: BITRATE_BIT_PER_S_DEFAULT,
-    expected: `an integer from ${BITRATE_BIT_PER_S_MIN} to ${BITRATE_BIT_PER_S_MAX} (bit/s)`,
-    accepts: (value) =>
-      Number.isInteger(value) && value >= BITRATE_BIT_PER_S_MIN && value <= BITRATE_BIT_PER_S_MAX,
-  });
-  return { kind: 'socketcan', interfaceName, bitrateBitPerS, fd: false };
+  const configure = options.get('configure') ?? 'off';
+  if (configure !== 'on' && configure !== 'off') {
+    throw invalidOption(url, 'socketcan', 'configure', 'on or off', configure);
+  }
+  // What ip and the kernel make of one without the other is nothing, in silence.
+  for (const [name, other] of [
+    ['sample_point', 'bitrate'],
+    ['dbitrate', 'bitrate'],
+    ['dsample_point', 'dbitrate'],
+  ] as const) {
+    if (options.has(name) && !options.has(other)) {
+      throw invalid(url, `${name} needs ${other} beside it: expected ${OPTION_FORMS.socketcan[other]}, too`);
+    }
+  }
+  const link: { -readonly [name in keyof LinkSettings]: LinkSettings[name] } = {};
+  for (const [property, option, form] of LINK_OPTIONS) {
+    if (options.has(option)) link[property] = numberOption(url, 'socketcan', options, option, form);
+  }
+  return { kind: 'socketcan', interfaceName, ...link, fd: false, configure: configure === 'on' };
+}
+
+/** Whether anything is said of how the interface is to be. */
+export function hasLinkSettings(settings: LinkSettings): boolean {
+  return LINK_OPTIONS.some(([property]) => settings[property] !== undefined);
+}
+
+function linkOptions(settings: LinkSettings): string {
+  return LINK_OPTIONS.map(([property, option]) => {
+    const value = settings[property];
+    return value === undefined ? '' : `&${option}=${value}`;
+  }).join('');
 }
 
 function parseCandump(url: string, path: string, options: Options): CandumpUrl {
@@ -192,6 +248,20 @@ function parseOptions(url: string, scheme: Scheme, query: string): Options {
   return options;
 }
 
+function integerForm(minimum: number, maximum: number, unit: string): NumberForm {
+  return {
+    fallback: minimum,
+    expected: `an integer from ${minimum} to ${maximum} (${unit})`,
+    accepts: (value) => Number.isInteger(value) && value >= minimum && value <= maximum,
+  };
+}
+
+const SAMPLE_POINT_FORM: NumberForm = {
+  fallback: 0,
+  expected: 'a part of a bit from 0.001 to 0.999',
+  accepts: (value) => value >= 0.001 && value <= 0.999,
+};
+
 interface NumberForm {
   readonly fallback: number;
   readonly expected: string;
@@ -210,6 +280,16 @@ function numberOption(url: string, scheme: Scheme, options: Options, name: strin
   }
   return value;
 }
+
+/** The options that say how the interface is to be, in their order in a URL. */
+const LINK_OPTIONS: readonly (readonly [keyof LinkSettings, SocketCanOption, NumberForm])[] = [
+  ['bitrateBitPerS', 'bitrate', integerForm(BITRATE_BIT_PER_S_MIN, BITRATE_BIT_PER_S_MAX, 'bit/s')],
+  ['samplePoint', 'sample_point', SAMPLE_POINT_FORM],
+  ['dataBitrateBitPerS', 'dbitrate', integerForm(BITRATE_BIT_PER_S_MIN, DATA_BITRATE_BIT_PER_S_MAX, 'bit/s')],
+  ['dataSamplePoint', 'dsample_point', SAMPLE_POINT_FORM],
+  ['restartMs', 'restart_ms', integerForm(0, RESTART_MS_MAX, 'ms')],
+  ['txQueueFrames', 'txqueuelen', integerForm(1, TX_QUEUE_FRAMES_MAX, 'frames')],
+];
 
 /** What dev_valid_name of the kernel's net/core/dev.c takes, less the characters no terminal shows. */
 function isInterfaceName(name: string): boolean {

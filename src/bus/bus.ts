@@ -201,6 +201,7 @@ export class Bus {
         break;
       }
       case 'driver':
+        this.#logDriver(message.status);
         this.#driver = message.status;
         this.#tellDrops(message.sinceUs, message.nowUs);
         break;
@@ -252,6 +253,15 @@ export class Bus {
       onDown?.(this.#downSinceUs, wallClockUs());
       this.#downSinceUs = null;
     }
+  }
+
+  /** What a driver has done to its source, and what it finds wrong with it, is logged when it is news. */
+  #logDriver({ warning, interface_configured, configured_with }: DriverStatus): void {
+    const { log, name } = this.#options;
+    if (interface_configured && interface_configured !== this.#driver.interface_configured) {
+      log.info({ bus: name, commands: configured_with }, 'interface configured');
+    }
+    if (warning && warning !== this.#driver.warning) log.warn({ bus: name, reason: warning }, 'bus warning');
   }
 
   #tellDrops(fromUs: number, toUs: number): void {

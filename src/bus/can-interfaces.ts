@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { BITRATE_BIT_PER_S_DEFAULT } from './bus-url.ts';
+import { commandText, type LinkWanted, upCommand } from './can-link.ts';
 
 /** ARPHRD_CAN of linux/if_arp.h: the type of every CAN interface. */
 const ARPHRD_CAN = '280';
@@ -28,23 +30,29 @@ export function canInterfaceNames(): string[] {
   }
 }
 
+/** Whether an interface of this name has no controller behind it, as far as its name tells. */
+export function isVirtualName(name: string): boolean {
+  return /^v(x)?can/.test(name);
+}
+
+/** The command that brings an interface up of which nothing but its name is known. */
+export function bringUpText(wanted: LinkWanted): string {
+  const { interfaceName, bitrateBitPerS = BITRATE_BIT_PER_S_DEFAULT } = wanted;
+  const kind = isVirtualName(interfaceName) ? 'virtual' : 'controller';
+  return commandText(interfaceName, [upCommand({ ...wanted, bitrateBitPerS }, kind, false)]);
+}
+
 /** Says why an interface can't be read, what there is instead, and the command that mends it. */
-export function explainInterface(
-  name: string,
-  state: Exclude<InterfaceState, 'up'>,
-  bitrateBitPerS: number,
-): string {
-  const isVirtual = /^v(x)?can/.test(name);
-  const bringUp = isVirtual
-    ? `sudo ip link set ${name} up`
-    : `sudo ip link set ${name} up type can bitrate ${bitrateBitPerS}`;
+export function explainInterface(wanted: LinkWanted, state: Exclude<InterfaceState, 'up'>): string {
+  const name = wanted.interfaceName;
+  const bringUp = bringUpText(wanted);
   if (state === 'down') return `The CAN interface ${name} is down. Bring it up with: ${bringUp}`;
 
   const others = canInterfaceNames();
   const instead =
     others.length === 0 ? 'This machine has no CAN interface' : `CAN interfaces here: ${others.join(', ')}`;
   if (state === 'not-can') return `${name} is a network interface, but not a CAN bus. ${instead}.`;
-  const create = isVirtual
+  const create = isVirtualName(name)
     ? `Create it with: sudo modprobe vcan && sudo ip link add ${name} type vcan && ${bringUp}`
     : `Connect the adapter (see dmesg for its driver), then bring it up with: ${bringUp}`;
   return `There is no CAN interface ${name}. ${instead}. ${create}`;

@@ -2,9 +2,11 @@ import { readSync } from 'node:fs';
 import { BusError } from '../shared/errors.ts';
 import { BUS_WAIT_MAX_MS, FRAME_GATHER_MS, SOCKET_RECEIVE_BUFFER_BYTES } from '../shared/limits.ts';
 import type { BusDriver, ReadOutcome } from './bus-driver.ts';
+import type { SocketCanUrl } from './bus-url.ts';
 import { type CanFrame, CLASSIC_PAYLOAD_BYTES_MAX, ID_WORD_EXTENDED } from './can-frame.ts';
 import { explainInterface, interfaceState } from './can-interfaces.ts';
 import type { FrameBatch } from './frame-batch.ts';
+import { LinkSetup } from './link-setup.ts';
 import {
   AF_CAN,
   CAN_ERR_MASK,
@@ -34,12 +36,6 @@ import { SocketCanReceiver } from './socketcan-receiver.ts';
 const FRAME_BYTES = 16;
 const ADDRESS_BYTES = 24; // struct sockaddr_can
 
-export interface SocketCanOptions {
-  readonly interfaceName: string;
-  /** Only for the advice that an error gives: the interface is configured outside. */
-  readonly bitrateBitPerS: number;
-}
-
 /**
  * A Linux CAN interface (can0, vcan0 ...) through a CAN_RAW socket.
  *
@@ -48,7 +44,8 @@ export interface SocketCanOptions {
  * call: a system call costs more than decoding a hundred frames.
  */
 export class SocketCanDriver implements BusDriver {
-  readonly #options: SocketCanOptions;
+  readonly #options: SocketCanUrl;
+  readonly #link: LinkSetup;
   readonly #linux: LinuxCalls;
   readonly #receiver: SocketCanReceiver;
   /** Becomes readable when the main thread wants the worker's attention. */
@@ -67,8 +64,9 @@ export class SocketCanDriver implements BusDriver {
   /** The errno that ended this socket, once it is known; the frames it still holds are read first. */
   #lostErrno = 0;
 
-  constructor(options: SocketCanOptions) {
+  constructor(options: SocketCanUrl) {
     this.#options = options;
+    this.#link = new LinkSetup(options);
     this.#linux = linuxCalls();
     this.#receiver = new SocketCanReceiver(this.#linux);
     this.wakeFd = createEventFd(this.#linux);
@@ -78,10 +76,11 @@ export class SocketCanDriver implements BusDriver {
   }
 
   open(): void {
-    const { interfaceName, bitrateBitPerS } = this.#options;
+    const { interfaceName } = this.#options;
+    this.#link.bringUp();
     const state = interfaceState(interfaceName);
     if (state !== 'up') {
-      throw new BusError('BUS_UNAVAILABLE', explainInterface(interfaceName, state, bitrateBitPerS));
+      throw new BusError('BUS_UNAVAILABLE', explainInterface(this.#options, state));
     }
     const linux = this.#linux;
     this.#fd = linux.socket(AF_CAN, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, CAN_RAW);
@@ -96,7 +95,7 @@ export class SocketCanDriver implements BusDriver {
       const index = linux.ifNameToIndex(interfaceName);
       // Index 0 would bind to every CAN interface there is.
       if (index === 0) {
-        throw new BusError('BUS_UNAVAILABLE', explainInterface(interfaceName, 'missing', bitrateBitPerS));
+        throw new BusError('BUS_UNAVAILABLE', explainInterface(this.#options, 'missing'));
       }
       const address = new Uint8Array(ADDRESS_BYTES);
       const view = new DataView(address.buffer);
@@ -112,6 +111,7 @@ export class SocketCanDriver implements BusDriver {
       throw error;
     }
     this.#pollFds[0] = this.#fd;
+    this.#link.check();
   }
 
   #configure(): void {
@@ -157,12 +157,12 @@ export class SocketCanDriver implements BusDriver {
   }
 
   #lost(): BusError {
-    const { interfaceName, bitrateBitPerS } = this.#options;
+    const { interfaceName } = this.#options;
     const state = interfaceState(interfaceName);
     const why =
       state === 'up'
         ? `Reading ${interfaceName} failed: ${errnoName(this.#lostErrno)}.`
-        : explainInterface(interfaceName, state, bitrateBitPerS);
+        : explainInterface(this.#options, state);
     return new BusError('BUS_LOST', why);
   }
 
@@ -217,6 +217,7 @@ export class SocketCanDriver implements BusDriver {
       kernel_drops: this.#earlierDrops + this.#kernelDrops(),
       receive_buffer_bytes: this.#receiveBufferBytes,
       timestamp_source: 'kernel',
+      ...this.#link.status(),
     };
   }
 

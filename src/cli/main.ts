@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { CollectorError, ConfigError } from '../shared/errors.ts';
 import { VERSION } from '../version.ts';
 import { configCommand } from './config-check.ts';
+import { doctorCommand } from './doctor.ts';
 import { exportCommand } from './export.ts';
 import {
   addSettingOptions,
@@ -28,6 +29,7 @@ const program = new Command('collector')
 addSettingOptions(exitOnUsageError(program));
 program.addCommand(configCommand());
 program.addCommand(exportCommand());
+program.addCommand(doctorCommand());
 
 try {
   await program.parseAsync();

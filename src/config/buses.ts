@@ -1,5 +1,4 @@
 import {
-  BITRATE_BIT_PER_S_DEFAULT,
   BITRATE_BIT_PER_S_MAX,
   BITRATE_BIT_PER_S_MIN,
   BUS_NAME_CHARS_MAX,
@@ -73,9 +72,9 @@ export function resolveBuses(
     readBus(withBitrate(input.text, bitrate), 'buses', input.source, bases.working, problems);
   const candidates = [
     { buses: urls.slice(0, BUSES_MAX).map(read), source: urls[0]?.source },
-    { buses: interfaceFlag && [read(asUrl(interfaceFlag, bitrate))], source: interfaceFlag?.source },
+    { buses: interfaceFlag && [read(asUrl(interfaceFlag))], source: interfaceFlag?.source },
     {
-      buses: interfaceVariable && [read(asUrl(interfaceVariable, bitrate))],
+      buses: interfaceVariable && [read(asUrl(interfaceVariable))],
       source: interfaceVariable?.source,
     },
     { buses: file?.list.map((bus, index) => readFileBus(bus, index)), source: file?.source },
@@ -139,10 +138,9 @@ function parseBitrate({ text, source }: InputText, problems: ProblemList): numbe
 }
 
 /** --can and CAN_INTERFACE take the name of an interface or a whole bus URL, which has a colon. */
-function asUrl({ text, source }: InputText, bitrate = BITRATE_BIT_PER_S_DEFAULT): InputText {
+function asUrl({ text, source }: InputText): InputText {
   if (text.includes(':')) return { text, source };
-  const name = text.replaceAll('%', '%25').replaceAll('?', '%3F');
-  return { text: `socketcan:${name}?bitrate=${bitrate}`, source };
+  return { text: `socketcan:${text.replaceAll('%', '%25').replaceAll('?', '%3F')}`, source };
 }
 
 /** A simulated or a replayed bus has no bitrate; that a container always sets one is no mistake. */

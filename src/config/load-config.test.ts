@@ -88,7 +88,13 @@ log:
       {
         name: 'front',
         url: 'socketcan:can0?bitrate=250000',
-        spec: { kind: 'socketcan', interfaceName: 'can0', bitrateBitPerS: 250_000, fd: false },
+        spec: {
+          kind: 'socketcan',
+          interfaceName: 'can0',
+          bitrateBitPerS: 250_000,
+          fd: false,
+          configure: false,
+        },
       },
       {
         name: 'drive',
@@ -385,7 +391,7 @@ test('buses come from --bus or --can, else CAN_INTERFACE, else the file, else th
   const cases: [ConfigInputs, string[], string][] = [
     [{}, ['can7 socketcan:can7'], 'collector.yaml:1'],
     [{ env: { CAN_INTERFACE: '' } }, ['can7 socketcan:can7'], 'collector.yaml:1'],
-    [{ env: { CAN_INTERFACE: 'vcan0' } }, ['vcan0 socketcan:vcan0?bitrate=500000'], 'env CAN_INTERFACE'],
+    [{ env: { CAN_INTERFACE: 'vcan0' } }, ['vcan0 socketcan:vcan0'], 'env CAN_INTERFACE'],
     [
       { env: { CAN_INTERFACE: 'vcan0', CAN_BAUDRATE: '250000' } },
       ['vcan0 socketcan:vcan0?bitrate=250000'],

@@ -1,4 +1,5 @@
 import { type TSchema, Type } from 'typebox';
+import { BITRATE_BIT_PER_S_DEFAULT } from '../bus/bus-url.ts';
 
 import {
   CONFIG_FILE_DEFAULT,
@@ -91,7 +92,7 @@ const INTRODUCTION = [
   '',
   '```yaml',
   'buses:',
-  '  - url: socketcan:can0?bitrate=500000',
+  '  - url: socketcan:can0?bitrate=500000&restart_ms=100&configure=on',
   '  - name: rear',
   '    url: socketcan:can1',
   'history:',
@@ -122,13 +123,32 @@ const FORMS = [
   '',
   '| url | what it reads | options |',
   '|---|---|---|',
-  '| `socketcan:can0` | a CAN interface of this machine | `bitrate` in bit/s (5000 to 1000000, 500000 if not given), `fd=off` |',
+  '| `socketcan:can0` | a CAN interface of this machine | `configure`, `bitrate` and how else the interface is to be, see below; `fd=off` |',
   '| `candump:drive.log` | a log file of `candump -l`, replayed | `speed`: times the recorded pace, or `max`; `loop`; `time=now` or `log` (at `speed=max`: `log`): whose timestamps the frames carry |',
   '| `sim:kart` | a simulated kart | `seed` (the same seed gives the same drive), `rate`: times the pace of real time |',
   '',
   'Options follow a `?` and are separated by `&`. A path that holds `?` or `%` writes them `%3F` and `%25`. A bus',
   'without a name is called after its interface or its file. With a name of its own it may be called',
   'anything of 1 to 32 letters, digits, dots, dashes and underscores.',
+  '',
+  '## CAN interfaces',
+  '',
+  "What the URL of a `socketcan` bus says of its interface, it is to be. What it doesn't say stays as it is; a",
+  `controller that has no bitrate yet is given ${BITRATE_BIT_PER_S_DEFAULT} bit/s.`,
+  '',
+  '| option | what it is | range |',
+  '|---|---|---|',
+  '| `bitrate` | bit/s | 5000 to 1000000 |',
+  '| `sample_point` | where in a bit it is sampled, as a part of its length; with `bitrate` | 0.001 to 0.999 |',
+  '| `dbitrate`, `dsample_point` | the same of the data phase of CAN FD; switches the controller to it | 5000 to 8000000 |',
+  '| `restart_ms` | after a bus-off the kernel starts the controller again; `0`: never | 0 to 60000 |',
+  '| `txqueuelen` | frames that wait in the kernel to be sent | 1 to 100000 |',
+  '| `configure` | `on`: the service brings the interface up and sets it so; `off`: it says the command that does | `off` if not given |',
+  '',
+  'With `configure=on` the interface is looked at each time that the bus is opened: at the start, and when an adapter',
+  'that was unplugged is back. Where it is down or differs it is set, through `ip` of iproute2. That needs',
+  'CAP_NET_ADMIN, and takes the interface down for a moment, for other programs too. A virtual bus (`vcan0`) has a',
+  '`txqueuelen` alone.',
 ];
 
 /** A section is called in the file as in CollectorConfig; a leaf's annotation says its key. */

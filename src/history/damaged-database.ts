@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync, renameSync, statSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { HistoryError } from '../shared/errors.ts';
+import { openForReading, type Sharing } from './database.ts';
 
 /**
  * A database that can't be used any more is set aside, not deleted: in a vehicle nobody is there to restore it,
@@ -67,7 +68,7 @@ function damageIn(error: unknown, codes: readonly number[]): string | null {
  * which leaves a log, every page of the small tables. What lies in the midst of the blocks is found when it is
  * read or dropped. Null where nothing is found, also where the file can't be read at all: that is no damage.
  */
-export function findDamage(path: string): string | null {
+export function findDamage(path: string, sharing: Sharing = 'shared'): string | null {
   const log = readStart(`${path}-wal`, WAL_HEADER_BYTES);
   const isCleanEnd = log === null || log.length === 0;
   if (log?.length === WAL_HEADER_BYTES && log.some((byte) => byte !== 0)) {
@@ -78,7 +79,7 @@ export function findDamage(path: string): string | null {
   let database: DatabaseSync | undefined;
   try {
     // Reading only, SQLite doesn't take the log over into the file when it closes.
-    database = new DatabaseSync(path, { readOnly: true });
+    database = openForReading(path, sharing);
     return damageInTables(database, isCleanEnd);
   } catch (error) {
     return damageOf(error);

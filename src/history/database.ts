@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import { errorMessage, HistoryError } from '../shared/errors.ts';
 import { WAL_CHECKPOINT_BYTES, WAL_KEPT_BYTES } from '../shared/limits.ts';
 import { makeFolder } from '../shared/make-folder.ts';
@@ -64,8 +65,16 @@ export function durabilityOf(database: DatabaseSync): Durability {
   return database.prepare('PRAGMA synchronous').get()?.synchronous === SYNCHRONOUS.full ? 'full' : 'relaxed';
 }
 
-export function openForReading(path: string): DatabaseSync {
-  const database = new DatabaseSync(path, { readOnly: true });
+/**
+ * `unshared` is for a file that has no log and that nobody else has open: SQLite then makes none beside it, which
+ * would be this user's, and in the way of the collector's.
+ */
+export type Sharing = 'shared' | 'unshared';
+
+export function openForReading(path: string, sharing: Sharing = 'shared'): DatabaseSync {
+  const url = pathToFileURL(path);
+  if (sharing === 'unshared') url.searchParams.set('immutable', '1');
+  const database = new DatabaseSync(url, { readOnly: true });
   database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   return database;
 }
@@ -75,7 +84,7 @@ export function openForReading(path: string): DatabaseSync {
  * HistoryError: HISTORY_NOT_OURS and HISTORY_TOO_NEW as openForWriting does, HISTORY_NOT_FOUND, HISTORY_TOO_OLD and
  * HISTORY_UNAVAILABLE.
  */
-export function openStored(path: string): DatabaseSync {
+export function openStored(path: string, sharing: Sharing = 'shared'): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     if (statSync(path, { throwIfNoEntry: false }) === undefined) {
@@ -85,7 +94,7 @@ export function openStored(path: string): DatabaseSync {
       );
     }
     refuseForeign(path);
-    database = openForReading(path);
+    database = openForReading(path, sharing);
     const version = userVersion(database);
     refuseNewer(path, version);
     if (version < SCHEMA_VERSION) {
@@ -146,6 +155,24 @@ export function lockDatabase(path: string): DatabaseSync {
     throw new HistoryError('HISTORY_UNAVAILABLE', `${path}-lock can't be locked: ${errorMessage(error)}.`, {
       cause: error,
     });
+  }
+}
+
+/**
+ * Whether another process holds that right, by trying for it where its file is there, for less than a
+ * millisecond; null where it may not be tried.
+ */
+export function isDatabaseInUse(path: string): boolean | null {
+  let lock: DatabaseSync | undefined;
+  try {
+    if (statSync(`${path}-lock`, { throwIfNoEntry: false }) === undefined) return false;
+    lock = new DatabaseSync(`${path}-lock`);
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN IMMEDIATE; ROLLBACK');
+    return false;
+  } catch (error) {
+    return (error as { errcode?: number }).errcode === SQLITE_BUSY ? true : null;
+  } finally {
+    lock?.close();
   }
 }
 

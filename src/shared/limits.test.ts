@@ -66,4 +66,5 @@ test('gaps that wait to be stored are few beside those that are kept', () => {
 
 test('a stop ends within two seconds', () => {
   assert.ok(limits.STOP_DEADLINE_MS < 2000);
+  assert.ok(limits.IP_COMMAND_TIMEOUT_MS < limits.STOP_DEADLINE_MS);
 });

@@ -31,6 +31,12 @@ export const BUS_RETRY_LONGEST_MS = 1000;
 /** The longest that a bus worker sleeps before it looks at its counters. */
 export const BUS_WAIT_MAX_MS = 1000;
 
+/** How long iproute2's `ip` may take; it takes milliseconds, and a stop waits for it. */
+export const IP_COMMAND_TIMEOUT_MS = 1500;
+
+/** What `ip` may print of one interface: usually 2 kB. */
+export const IP_OUTPUT_BYTES_MAX = 256 * 1024;
+
 /** Frames that may wait to be sent on one bus. One more is refused with BUS_SEND_QUEUE_FULL. */
 export const SEND_QUEUE_FRAMES_MAX = 256;
 
@@ -159,3 +165,10 @@ export const GAPS_UNSTORED_MAX = 256;
 
 /** How long a stop may take before the process ends by force. */
 export const STOP_DEADLINE_MS = 1_800;
+
+/** How long `doctor` listens to a bus: in a vehicle every node says something within a second. */
+export const DOCTOR_LISTEN_MS = 2000;
+
+/** How long it waits for a bus to open, and for an answer of the API. */
+export const DOCTOR_OPEN_TIMEOUT_MS = 5000;
+export const DOCTOR_API_TIMEOUT_MS = 2000;

@@ -1,0 +1,106 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { ApiConfig } from '../config/schema.ts';
+import { errorCode, errorMessage } from '../shared/errors.ts';
+import { type Check, ok, problem, warning } from './check.ts';
+import { apiUrl, type RunningCollector } from './running-collector.ts';
+
+/** The address of the API: answered by a collector, free, or neither. */
+export async function checkApi(
+  api: ApiConfig,
+  running: RunningCollector | 'other' | null,
+  historyPath: string,
+): Promise<Check[]> {
+  if (running === null) return [await checkAddress(api)];
+  if (running === 'other') return [taken(api, 'what answers is no collector')];
+  return [
+    ok(
+      'service',
+      `telemetry-collector ${running.version} answers at ${running.url} (process ${running.pid})`,
+    ),
+    ...checkRunning(running, historyPath),
+  ];
+}
+
+async function checkAddress(api: ApiConfig): Promise<Check> {
+  const { host, port } = api;
+  if (port === 0) return ok('address', `${host}, any free port`);
+  const server = createServer();
+  try {
+    server.listen({ host, port, exclusive: true });
+    await once(server, 'listening');
+    return ok('address', `${apiUrl(api)} is free; no collector is running`);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'EADDRINUSE') return taken(api, 'no collector answers there');
+    if (code === 'EACCES') {
+      return problem(
+        'address',
+        `port ${port} may not be used by this user`,
+        'a port that may be used',
+        'Take one from 1024 on: --port 5001',
+      );
+    }
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+      return problem(
+        'address',
+        `this machine has no address ${host}`,
+        'one of its own',
+        'See which it has: ip -brief address',
+        'Serve all of them: --host 0.0.0.0',
+      );
+    }
+    return problem('address', errorMessage(error), `to listen on ${host}, port ${port}`);
+  } finally {
+    server.close();
+  }
+}
+
+function taken({ port }: ApiConfig, found: string): Check {
+  return problem(
+    'address',
+    `port ${port} is taken: ${found}`,
+    'a free port, or a collector that answers',
+    `See which program it is: sudo ss -ltnp 'sport = :${port}'`,
+    `Take another port: --port ${port === 65_535 ? port - 1 : port + 1}`,
+  );
+}
+
+/** What a running collector says of itself. */
+function checkRunning(running: RunningCollector, historyPath: string): Check[] {
+  const checks: Check[] = [];
+  for (const { name, state, problem: failure, warning: note, kernelDrops } of running.buses) {
+    if (state === 'unavailable') checks.push(problem(`bus ${name}`, failure ?? state, 'open'));
+    else if (note !== null) checks.push(warning(`bus ${name}`, note, 'as its URL says'));
+    else checks.push(ok(`bus ${name}`, state));
+    if (kernelDrops > 0) {
+      checks.push(
+        warning(
+          `bus ${name}`,
+          `the kernel dropped ${kernelDrops} frames since the start`,
+          'none',
+          'A larger buffer (CAP_NET_ADMIN), or a faster machine.',
+        ),
+      );
+    }
+  }
+  if (running.historyState !== 'open') {
+    checks.push(problem('history', running.historyProblem ?? running.historyState, 'open'));
+  } else if (running.samplesLost > 0) {
+    const found = `${running.samplesLost} samples lost since the start`;
+    checks.push(warning('history', found, 'none', `See when and why: curl ${running.url}/api/gaps`));
+  } else {
+    checks.push(ok('history', 'open, no sample lost since the start'));
+  }
+  if (running.historyPath !== historyPath) {
+    checks.push(
+      warning(
+        'configuration',
+        `it keeps its history in ${running.historyPath}`,
+        `${historyPath}, as this configuration says`,
+        'Give the configuration of the service: doctor --config FILE, and STATE_DIRECTORY as systemd sets it.',
+      ),
+    );
+  }
+  return checks;
+}

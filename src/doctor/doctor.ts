@@ -1,0 +1,55 @@
+import { networkRights } from '../bus/network-rights.ts';
+import type { LoadedConfig } from '../config/load-config.ts';
+import { checkApi } from './api.ts';
+import { checkBus } from './buses.ts';
+import { type Check, ok, type Section } from './check.ts';
+import { checkClock } from './clock.ts';
+import { checkDisk } from './disk.ts';
+import { checkHistory } from './history.ts';
+import { checkHost } from './host.ts';
+import { checkKernel } from './kernel.ts';
+import { checkPermissions } from './permissions.ts';
+import { findCollector } from './running-collector.ts';
+
+/**
+ * Looks at everything between the bus and the API, in that order. It changes nothing: no interface, no file, and
+ * a collector that is running goes on.
+ */
+export async function examine({ config, file }: LoadedConfig): Promise<Section[]> {
+  const { buses, history, api } = config;
+  const found = await findCollector(api);
+  const running = found === 'other' ? null : found;
+  const isRunning = running !== null;
+  const isHistoryOurs = running?.historyPath === history.path;
+
+  const sections: Section[] = [
+    {
+      title: 'Configuration',
+      checks: [ok('file', file ?? 'none: flags, environment and defaults')],
+    },
+  ];
+  if (buses.some(({ spec }) => spec.kind === 'socketcan')) {
+    const rights = networkRights(running?.pid ?? 'self');
+    const whose = isRunning ? 'the running collector' : 'this user';
+    const checks: Check[] = [checkKernel(), ...checkPermissions(buses, rights, whose)];
+    sections.push({ title: 'Kernel', checks });
+  }
+  // Side by side, as each is listened to for a while.
+  const ofBuses = await Promise.all(
+    buses.map(async (bus) => ({
+      title: `Bus ${bus.name} (${bus.url})`,
+      checks: await checkBus(bus, isRunning),
+    })),
+  );
+  sections.push(
+    ...ofBuses,
+    { title: 'Clock', checks: checkClock() },
+    { title: 'Machine', checks: checkHost(isRunning) },
+    {
+      title: 'History',
+      checks: [...checkDisk(history, isHistoryOurs), ...checkHistory(history.path, isHistoryOurs)],
+    },
+    { title: 'API', checks: await checkApi(api, found, history.path) },
+  );
+  return sections;
+}
