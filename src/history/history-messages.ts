@@ -10,6 +10,7 @@ import type {
   HistorySize,
   SeriesQuery,
 } from './history-query.ts';
+import type { NewestColumns } from './newest-samples.ts';
 import type { Retention } from './retention.ts';
 
 /** What both history threads are started with. */
@@ -63,6 +64,7 @@ export type FromWriter =
       /** Samples below may be seen before they are stored: their numbers aren't given again after a crash. */
       readonly reservedSeq: number;
       readonly size: HistorySize;
+      readonly newest: NewestColumns;
       /** What the database says, not what it was asked for. */
       readonly durability: Durability;
       /** The damaged database in whose place this one was begun. */

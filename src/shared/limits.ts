@@ -132,6 +132,12 @@ export const WAL_TRUNCATE_INTERVAL_MS = 10_000;
  */
 export const DATABASES_SET_ASIDE_MAX = 3;
 
+/**
+ * Samples that the main thread keeps, at least, to answer at once what is asked most often: the newest ones. 28 bytes
+ * each, twice.
+ */
+export const NEWEST_SAMPLES_KEPT = 1024;
+
 /** Samples in one answer of /api/state/history; more come with a cursor or as a stream. */
 export const HISTORY_PAGE_SAMPLES_MAX = 10_000;
 
