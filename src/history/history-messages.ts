@@ -92,7 +92,7 @@ export type FromWriter =
 export type Question =
   | { readonly kind: 'page'; readonly query: HistoryQuery }
   | { readonly kind: 'series'; readonly query: SeriesQuery }
-  | { readonly kind: 'columns'; readonly query: ColumnsQuery }
+  | { readonly kind: 'columns'; readonly query: ColumnsQuery; readonly reuse: ColumnsPage | undefined }
   | { readonly kind: 'gaps'; readonly query: GapQuery };
 
 /** A page, of text or of columns, or the JSON text of the answer to any other question. */

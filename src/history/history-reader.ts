@@ -87,17 +87,17 @@ export class HistoryReader {
     });
   }
 
-  /** Every sample of a signal over a span of time, a page at a time. */
-  columns({ signal, messageType, bus, ...span }: ColumnsQuery): ColumnsPage {
+  /** Every sample of a signal over a span of time, a page at a time; into the columns of an earlier page, if one is given. */
+  columns({ signal, messageType, bus, ...span }: ColumnsQuery, reuse?: ColumnsPage): ColumnsPage {
     const filter = { ...signal, messageType, bus };
-    return this.columnsOf((series) => passes(series, filter), span);
+    return this.columnsOf((series) => passes(series, filter), span, reuse);
   }
 
   /** Every sample of the series that are wanted, a page at a time. */
-  columnsOf(isWanted: (series: SeriesRecord) => boolean, span: ColumnSpan): ColumnsPage {
+  columnsOf(isWanted: (series: SeriesRecord) => boolean, span: ColumnSpan, reuse?: ColumnsPage): ColumnsPage {
     return this.#inSnapshot((tail) => {
       const indexes = this.#series.filter(isWanted).map(({ index }) => index);
-      return this.#columns.page(indexes, span, tail, this.#series.length);
+      return this.#columns.page(indexes, span, tail, this.#series.length, reuse);
     });
   }
 

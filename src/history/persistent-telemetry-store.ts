@@ -23,13 +23,14 @@ import type {
   ToWriter,
   WriterThreadData,
 } from './history-messages.ts';
-import type {
-  ColumnsPage,
-  ColumnsQuery,
-  HistoryPage,
-  HistoryQuery,
-  HistorySize,
-  SeriesQuery,
+import {
+  buffersOfColumns,
+  type ColumnsPage,
+  type ColumnsQuery,
+  type HistoryPage,
+  type HistoryQuery,
+  type HistorySize,
+  type SeriesQuery,
 } from './history-query.ts';
 import { HistoryReaderHandle } from './history-reader-handle.ts';
 import { NewestSamples } from './newest-samples.ts';
@@ -340,10 +341,12 @@ export class PersistentTelemetryStore {
 
   /**
    * Asks for every sample of a signal over a span of time, as columns in the order of arrival; at most
-   * COLUMN_PAGE_SAMPLES_MAX at once, from nextCursor on the next. Rejects as query() does.
+   * COLUMN_PAGE_SAMPLES_MAX at once, from nextCursor on the next. A page that is given to be used again can't be
+   * looked at any more: without that, pages wait for the collector of garbage. Rejects as query() does.
    */
-  columns(query: ColumnsQuery): Promise<ColumnsPage> {
-    return this.#ask({ kind: 'columns', query }) as Promise<ColumnsPage>;
+  columns(query: ColumnsQuery, reuse?: ColumnsPage): Promise<ColumnsPage> {
+    const buffers = reuse === undefined ? [] : buffersOfColumns(reuse);
+    return this.#ask({ kind: 'columns', query, reuse }, buffers) as Promise<ColumnsPage>;
   }
 
   /** Asks where samples are missing; gives the JSON text of GapsSchema. Rejects as query() does. */
@@ -351,14 +354,14 @@ export class PersistentTelemetryStore {
     return this.#ask({ kind: 'gaps', query }) as Promise<Uint8Array>;
   }
 
-  #ask(question: Question): Promise<Answer> {
+  #ask(question: Question, transfer: readonly ArrayBuffer[] = []): Promise<Answer> {
     if (this.#state === 'closed') {
       return Promise.reject(
         new QueryError(503, 'HISTORY_CLOSED', 'The history is closed: the service is stopping.'),
       );
     }
     this.publish();
-    return this.#reader.ask(question);
+    return this.#reader.ask(question, transfer);
   }
 
   #tellDamage(message: string): void {
