@@ -55,8 +55,9 @@ export class HistoryReaderHandle {
     const series = table.since(this.#seriesTold).map(recordOf);
     this.#seriesTold = table.count;
     return new Promise((resolve, reject) => {
-      this.#queries.set(id, { reader, resolve, reject });
+      // It refuses what was transferred before.
       reader.postMessage({ kind: 'ask', id, question, series } satisfies ToReader, transfer);
+      this.#queries.set(id, { reader, resolve, reject });
     });
   }
 

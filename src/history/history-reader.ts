@@ -9,11 +9,18 @@ import type { OnDamage } from './damage.ts';
 import type { GapQuery } from './gap.ts';
 import { GapReader } from './gap-reader.ts';
 import { HistoryPager, passes } from './history-pager.ts';
-import type { ColumnsPage, ColumnsQuery, HistoryPage, HistoryQuery, SeriesQuery } from './history-query.ts';
+import type {
+  ColumnsPage,
+  ColumnsQuery,
+  HistoryPage,
+  HistoryQuery,
+  SeriesQuery,
+  SignalKey,
+} from './history-query.ts';
 import { type Run, SampleRuns } from './sample-runs.ts';
 import { SampleTail, tailRun, upToUnknownSeries } from './sample-tail.ts';
 import { SELECT_SERIES, type SeriesRow, seriesOfRow } from './series-rows.ts';
-import { seriesText } from './series-text.ts';
+import { alike, seriesText } from './series-text.ts';
 
 /**
  * Answers queries from the database. It holds no transaction between queries, so the writer's log can
@@ -70,20 +77,29 @@ export class HistoryReader {
   /** Signals over time, as the JSON text of SeriesSchema. */
   series(query: SeriesQuery): Uint8Array {
     return this.#inSnapshot((tail) => {
-      const signals = query.signals.map((signal) =>
-        this.#series.filter((series) =>
-          passes(series, { ...signal, messageType: query.messageType, bus: query.bus }),
-        ),
+      const { messageType, bus } = query;
+      // By name, so that a signal that is asked for twice is read once.
+      const groups = new Map(
+        query.signals.map((signal) => [
+          nameOf(signal),
+          alike(this.#series.filter((series) => passes(series, { ...signal, messageType, bus }))),
+        ]),
       );
-      const indexes = signals.map((all) => all.map(({ index }) => index));
       const spans = plotSpans(query);
-      const buckets = this.#buckets.read(indexes, spans, tail, this.#series.length);
+      const indexes = [...groups.values()].flat().map((all) => all.map(({ index }) => index));
+      const buckets = this.#buckets.read(indexes, spans, tail, this.#series.length).values();
+      const read = new Map(
+        groups
+          .entries()
+          .map(([name, all]) => [name, all.map((series) => ({ series, buckets: buckets.next().value! }))]),
+      );
+      const signals = query.signals.map((signal) => read.get(nameOf(signal))!);
       const { fromUs, toUs } = spans;
       const gaps = this.#gaps.read(
         { bus: query.bus, fromUs, toUs: toUs - 1, limit: GAPS_MAX },
         wallClockUs(),
       );
-      return encoder.encode(seriesText(spans, signals, buckets, gaps));
+      return encoder.encode(seriesText(spans, signals, gaps));
     });
   }
 
@@ -140,3 +156,7 @@ export class HistoryReader {
 }
 
 const encoder = new TextEncoder();
+
+function nameOf({ componentType, componentId, commandId }: SignalKey): string {
+  return `${componentType}/${componentId}/${commandId}`;
+}

@@ -496,13 +496,22 @@ describe('queries', () => {
     const { componentType, componentId, commandId, messageType } = RPM;
     const signal = { componentType, componentId, commandId };
     const span = { fromUs: NOW_US + 1, toUs: NOW_US + 10 };
-    assert.deepEqual(await store.columns({ signal, messageType, ...span }), {
+    const page = await store.columns({ signal, messageType, ...span });
+    assert.deepEqual(page, {
       seq: Float64Array.of(2, 3, 5),
       timestampUs: Float64Array.of(NOW_US + 1, NOW_US + 2, NOW_US + 9),
       rawValue: Float64Array.of(1, 2, -0.5),
       series: Uint16Array.of(0, 0, 0),
       nextCursor: null,
     });
+
+    const { byteLength } = page.seq.buffer;
+    const again = await store.columns({ signal, messageType, ...span, toUs: NOW_US + 3 }, page);
+    assert.deepEqual([...again.seq], [2, 3]);
+    assert.equal(again.seq.buffer.byteLength, byteLength);
+    assert.equal(page.seq.buffer.detached, true);
+    await assert.rejects(store.columns({ signal, messageType, ...span }, page), { name: 'DataCloneError' });
+    assert.equal(store.status().queriesWaiting, 0);
   });
 
   test('asked before a close are answered, and none after it', async (t) => {
