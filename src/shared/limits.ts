@@ -61,6 +61,9 @@ export const SERIES_MAX = 65_536;
  */
 export const SERIES_PER_QUANTITY_MAX = 256;
 
+/** Changes of a controller's state that are kept for the status. */
+export const CONTROLLER_CHANGES_KEPT = 32;
+
 /** CAN ids with counters of their own per bus; the frames of further ids are counted together. */
 export const CAN_IDS_COUNTED_MAX = 4096;
 
