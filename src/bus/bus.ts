@@ -15,7 +15,13 @@ import {
   type ToBusWorker,
 } from './bus-messages.ts';
 import type { BusUrl } from './bus-url.ts';
-import { type CanFrame, EXTENDED_CAN_ID_MAX, STANDARD_CAN_ID_MAX } from './can-frame.ts';
+import {
+  type CanFrame,
+  CLASSIC_PAYLOAD_BYTES_MAX,
+  EXTENDED_CAN_ID_MAX,
+  isFdPayloadBytes,
+  STANDARD_CAN_ID_MAX,
+} from './can-frame.ts';
 import { type ControllerChange, ControllerMonitor, type ControllerStatus } from './controller-monitor.ts';
 import { FrameBatch } from './frame-batch.ts';
 
@@ -365,6 +371,14 @@ function frameProblem(frame: CanFrame): string | null {
   if (!Number.isInteger(frame.canId) || frame.canId < 0 || frame.canId > canIdMax) {
     return `A ${frame.isExtended ? '29' : '11'}-bit CAN id is 0 to ${canIdMax}, not ${frame.canId}.`;
   }
-  if (frame.payload.length > 8) return `A CAN frame carries 0 to 8 bytes, not ${frame.payload.length}.`;
+  const { length } = frame.payload;
+  if (frame.isFd === true) {
+    if (frame.isRemote === true) return 'CAN FD has no remote frames.';
+    return isFdPayloadBytes(length)
+      ? null
+      : `A CAN FD frame carries 0 to 8, 12, 16, 20, 24, 32, 48 or 64 bytes, not ${length}.`;
+  }
+  if (frame.isBitrateSwitched === true) return 'Only a CAN FD frame can switch its bitrate.';
+  if (length > CLASSIC_PAYLOAD_BYTES_MAX) return `A CAN frame carries 0 to 8 bytes, not ${length}.`;
   return null;
 }

@@ -6,6 +6,9 @@
 /** Frames that one batch holds. At 500 kbit/s a bus carries about 4,500 frames/s: a second's worth. */
 export const FRAME_BATCH_FRAMES_MAX = 4096;
 
+/** Payloads of more than 8 bytes (CAN FD) that a batch has room for, 32 KiB; then it is full. */
+export const FRAME_BATCH_LONG_PAYLOADS_MAX = 512;
+
 /**
  * Frame batches that one bus has, whether with the worker, on the way or with the main thread. When the
  * main thread holds them all, the worker stops reading and frames gather in the kernel's buffer.
