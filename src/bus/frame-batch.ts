@@ -30,6 +30,8 @@ export class FrameBatch {
   readonly payloadBytes: Uint8Array;
   readonly flags: Uint8Array;
   readonly longPayload: Uint8Array;
+  /** Long payloads that there is room for. */
+  readonly longCapacity: number;
   /** Frames in the batch; [0, capacity]. */
   count = 0;
   /** Places for long payloads that are taken; only while the batch is filled. */
@@ -47,6 +49,7 @@ export class FrameBatch {
     this.payloadBytes = new Uint8Array(buffer, 22 * capacity, capacity);
     this.flags = new Uint8Array(buffer, 23 * capacity, capacity);
     this.longPayload = new Uint8Array(buffer, BYTES_PER_FRAME * capacity);
+    this.longCapacity = this.longPayload.length / FD_PAYLOAD_BYTES_MAX;
     this.count = count;
   }
 
@@ -56,12 +59,12 @@ export class FrameBatch {
 
   /** Whether there may be no room for another frame: for one at all, or for one with a long payload. */
   get isFull(): boolean {
-    return this.count === this.capacity || this.longRoom === 0;
+    return this.count === this.capacity || this.longCount === this.longCapacity;
   }
 
   /** Places for long payloads that are free. */
   get longRoom(): number {
-    return this.longPayload.length / FD_PAYLOAD_BYTES_MAX - this.longCount;
+    return this.longCapacity - this.longCount;
   }
 
   /** Empties the batch. */
