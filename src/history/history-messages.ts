@@ -49,6 +49,8 @@ export type ToWriter =
   | { readonly kind: 'samples'; readonly batch: number; readonly count: number }
   /** What is missing; stored with the next commit. */
   | { readonly kind: 'gaps'; readonly gaps: readonly Gap[] }
+  /** A block that the reader couldn't read is to be passed over; stored with the next commit. */
+  | { readonly kind: 'quarantine'; readonly block: number; readonly found: string }
   /** Everything since the last commit becomes durable, if it can; answered with `settled`. */
   | { readonly kind: 'commit' }
   /** The last message; a next start goes on with this number. */
@@ -111,5 +113,5 @@ export type ToReader =
 export type FromReader =
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }
   /** Something stored can't be read; the answers pass over it. */
-  | { readonly kind: 'damaged'; readonly message: string }
+  | { readonly kind: 'damaged'; readonly message: string; readonly block: number | null }
   | { readonly kind: 'failed'; readonly id: number; readonly error: StoredError };

@@ -11,7 +11,7 @@ export interface ReaderHandleOptions extends HistoryThreadData {
   readonly table: SeriesTable;
   readonly log: Logger;
   /** Told of what is stored and can't be read. */
-  readonly onDamage: (message: string) => void;
+  readonly onDamage: (message: string, block: number | null) => void;
 }
 
 interface PendingQuery {
@@ -86,7 +86,7 @@ export class HistoryReaderHandle {
 
   #handle(message: FromReader): void {
     if (message.kind === 'damaged') {
-      this.#options.onDamage(message.message);
+      this.#options.onDamage(message.message, message.block);
       return;
     }
     const pending = this.#queries.get(message.id);

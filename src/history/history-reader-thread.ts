@@ -11,8 +11,8 @@ import { SampleTail } from './sample-tail.ts';
 const port = parentPort!;
 const { path, batches } = workerData as HistoryThreadData;
 const database = openForReading(path);
-const reader = new HistoryReader(database, new SampleTail(batches), (message) =>
-  post({ kind: 'damaged', message }),
+const reader = new HistoryReader(database, new SampleTail(batches), (message, block) =>
+  post({ kind: 'damaged', message, block: block ?? null }),
 );
 
 port.on('message', (message: ToReader) => {

@@ -127,12 +127,13 @@ export class HistoryReader {
     const copies = this.#tail.snapshot();
     this.#database.exec('BEGIN');
     try {
+      this.#blocks.begin();
       this.#learnSeries();
       const { next_seq } = this.#nextSeq.get() as { next_seq: number };
       const unstored = copies.filter(({ firstSeq }) => firstSeq >= next_seq);
       return answer(upToUnknownSeries(unstored, this.#series.length).map(tailRun));
     } finally {
-      this.#blocks.forget();
+      this.#blocks.end();
       this.#database.exec('ROLLBACK');
     }
   }

@@ -134,6 +134,9 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
       case 'gaps':
         for (const gap of message.gaps) writer.addGap(gap);
         break;
+      case 'quarantine':
+        writer.quarantine(message.block, message.found);
+        break;
       case 'commit':
         commit();
         post({ kind: 'settled' });
@@ -196,11 +199,12 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
     attempt(() => {
       const startedMs = performance.now();
       committedAtMs = startedMs;
-      const { hasGapsPending } = writer;
+      const { hasGapsPending, samplesKept } = writer;
       const samples = writer.commit(wallClockUs(), isLast);
       const durationMs = performance.now() - startedMs;
       const { reservedSeq } = writer;
-      if (samples > 0 || hasGapsPending) {
+      // Retention may have dropped some where none came.
+      if (samples > 0 || hasGapsPending || writer.samplesKept !== samplesKept) {
         post({ kind: 'committed', reservedSeq, size: writer.size(), samples, durationMs });
       }
     });

@@ -145,7 +145,10 @@ export class PersistentTelemetryStore {
       batches: this.#batches.map(({ buffer }) => buffer),
       table,
       log: options.log,
-      onDamage: (message) => this.#tellDamage(message),
+      onDamage: (message, block) => {
+        this.#tellDamage(message);
+        if (block !== null) this.#quarantine(block, message);
+      },
     });
   }
 
@@ -372,6 +375,13 @@ export class PersistentTelemetryStore {
       { damage: message },
       'history is damaged: some samples are passed over',
     );
+  }
+
+  /** The next questions pass over it without a word. */
+  #quarantine(block: number, found: string): void {
+    if (this.#state !== 'open') return;
+    this.#tellWriter({ kind: 'quarantine', block, found });
+    this.#isUncommitted = true;
   }
 
   #tellSetAside(setAside: SetAside): void {

@@ -132,6 +132,9 @@ export const WAL_BYTES_MAX = 16 * 1024 * 1024;
 /** How often that is tried at most. */
 export const WAL_TRUNCATE_INTERVAL_MS = 10_000;
 
+/** Blocks that were found damaged and wait for a commit to say so; further ones are found again. */
+export const BLOCKS_QUARANTINED_AT_ONCE_MAX = 256;
+
 /**
  * Damaged databases that one run sets aside. Each keeps the room on the disk that it has, and a card on which
  * so many are damaged will do the same to the next; then the history fails and says so.
