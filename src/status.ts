@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { StatusReply } from './api/schemas.ts';
 import type { ControllerStatus } from './bus/controller-monitor.ts';
+import type { IdTraffic } from './bus/traffic-meter.ts';
 import type { CollectorConfig } from './config/schema.ts';
 import type { Pipeline, Source } from './pipeline.ts';
 import { GAPS_MAX, SERIES_MAX } from './shared/limits.ts';
@@ -45,7 +46,11 @@ function busReport({ bus, decoder }: Source): StatusReply['buses'][number] {
     since: status.sinceMs / 1000,
     problem: status.problem,
     frames: status.frames,
-    frames_per_s: status.framesPerS,
+    frames_per_s: status.traffic.framesPerS,
+    bytes: status.traffic.bytes,
+    bytes_per_s: status.traffic.bytesPerS,
+    bus_load_percent: status.traffic.load === null ? null : status.traffic.load * 100,
+    frames_lost: { kernel: Number(status.driver.kernel_drops ?? 0) },
     frames_sent: status.framesSent,
     reopened: status.reopened,
     outcomes: decoder.counters.totals(),
@@ -54,10 +59,19 @@ function busReport({ bus, decoder }: Source): StatusReply['buses'][number] {
       extended: isExtended,
       frames,
       outcomes,
+      ...idReport(bus.trafficOf(canId, isExtended)),
     })),
     frames_of_other_ids: decoder.counters.framesOfOtherIds,
     controller: controllerReport(status.controller),
     driver: status.driver,
+  };
+}
+
+function idReport(traffic: IdTraffic | null) {
+  return {
+    rate_hz: traffic === null ? null : traffic.rateHz,
+    last_seen: traffic === null ? null : traffic.lastUs / 1_000_000,
+    last_payload: traffic === null ? null : Buffer.from(traffic.lastPayload).toString('hex'),
   };
 }
 

@@ -14,7 +14,7 @@ import {
   type FromBusWorker,
   type ToBusWorker,
 } from './bus-messages.ts';
-import type { BusUrl } from './bus-url.ts';
+import { BITRATE_BIT_PER_S_DEFAULT, type BusUrl } from './bus-url.ts';
 import {
   type CanFrame,
   CLASSIC_PAYLOAD_BYTES_MAX,
@@ -24,9 +24,7 @@ import {
 } from './can-frame.ts';
 import { type ControllerChange, ControllerMonitor, type ControllerStatus } from './controller-monitor.ts';
 import { FrameBatch } from './frame-batch.ts';
-
-/** How long a rate is measured over, at least. */
-const RATE_WINDOW_MS = 1000;
+import { type Bitrates, type IdTraffic, type Traffic, TrafficMeter } from './traffic-meter.ts';
 
 export interface BusOptions {
   readonly name: string;
@@ -62,7 +60,7 @@ export interface BusStatus {
   readonly sinceMs: number;
   readonly problem: BusProblem | null;
   readonly frames: number;
-  readonly framesPerS: number;
+  readonly traffic: Traffic;
   readonly framesSent: number;
   /** Times that the bus was opened, less one. */
   readonly reopened: number;
@@ -104,9 +102,7 @@ export class Bus {
   #frames = 0;
   #framesSent = 0;
   #opened = 0;
-  #rateFrames = 0;
-  #rateSinceMs = performance.now();
-  #framesPerS = 0;
+  readonly #traffic = new TrafficMeter();
 
   constructor(options: BusOptions) {
     this.#options = options;
@@ -176,7 +172,6 @@ export class Bus {
   }
 
   status(): BusStatus {
-    this.#updateRate(0);
     return {
       name: this.name,
       url: this.#options.url,
@@ -186,12 +181,17 @@ export class Bus {
       sinceMs: this.#sinceMs,
       problem: this.#problem,
       frames: this.#frames,
-      framesPerS: this.#framesPerS,
+      traffic: this.#traffic.traffic(),
       framesSent: this.#framesSent,
       reopened: Math.max(0, this.#opened - 1),
       controller: this.#controller.status(),
       driver: this.#driver,
     };
+  }
+
+  /** What is known of the frames of a CAN id; null where there were none. */
+  trafficOf(canId: number, isExtended: boolean): IdTraffic | null {
+    return this.#traffic.ofId(canId, isExtended);
   }
 
   #spawn(): void {
@@ -211,8 +211,8 @@ export class Bus {
     switch (message.kind) {
       case 'frames': {
         this.#frames += message.count;
-        this.#updateRate(message.count);
         const batch = new FrameBatch(message.buffer, message.count);
+        this.#traffic.observe(batch);
         this.#controller.observe(batch);
         this.#options.onFrames(batch, () => this.#recycle(worker, batch));
         break;
@@ -220,6 +220,7 @@ export class Bus {
       case 'driver':
         this.#logDriver(message.status);
         this.#driver = message.status;
+        this.#traffic.setBitrates(bitratesOf(this.spec, message.status));
         this.#tellDrops(message.sinceUs, message.nowUs);
         break;
       case 'state':
@@ -346,22 +347,22 @@ export class Bus {
     Atomics.notify(this.#control, BUS_CONTROL.WAKE);
     if (this.#wakeFd !== null) writeSync(this.#wakeFd, WAKE_ONCE);
   }
-
-  #updateRate(frames: number): void {
-    this.#rateFrames += frames;
-    const nowMs = performance.now();
-    const elapsedMs = nowMs - this.#rateSinceMs;
-    if (elapsedMs < RATE_WINDOW_MS) return;
-    this.#framesPerS = (this.#rateFrames * 1000) / elapsedMs;
-    this.#rateFrames = 0;
-    this.#rateSinceMs = nowMs;
-  }
 }
 
 const WORKER_ENDED: BusProblem = {
   code: 'BUS_WORKER_DIED',
   message: "The bus's thread ended unasked; it is started again.",
 };
+
+/** What the interface says counts; what the URL says where it has none, such as a virtual one. The kart's bus has one. */
+function bitratesOf(spec: BusUrl, { bitrate, data_bitrate }: DriverStatus): Bitrates {
+  if (spec.kind === 'sim') return { nominal: BITRATE_BIT_PER_S_DEFAULT, data: null };
+  if (spec.kind !== 'socketcan') return { nominal: null, data: null };
+  return {
+    nominal: typeof bitrate === 'number' ? bitrate : (spec.bitrateBitPerS ?? null),
+    data: typeof data_bitrate === 'number' ? data_bitrate : (spec.dataBitrateBitPerS ?? null),
+  };
+}
 
 /** What an eventfd takes: the amount to count up by, as 8 bytes. */
 const WAKE_ONCE = new Uint8Array(new BigUint64Array([1n]).buffer);

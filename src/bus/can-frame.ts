@@ -60,7 +60,12 @@ const FD_PAYLOAD_BYTES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64]
 
 /** Whether a CAN FD frame can have a payload of so many bytes. */
 export function isFdPayloadBytes(bytes: number): boolean {
-  return (FD_PAYLOAD_BYTES as readonly number[]).includes(bytes);
+  return dlcOfFdPayloadBytes(bytes) >= 0;
+}
+
+/** The DLC of a CAN FD frame with a payload of so many bytes; -1 where it can't have that. */
+export function dlcOfFdPayloadBytes(bytes: number): number {
+  return (FD_PAYLOAD_BYTES as readonly number[]).indexOf(bytes);
 }
 
 /** Bits of the `flags` byte of a CAN FD frame in SocketCAN (linux/can.h) and in candump logs. */

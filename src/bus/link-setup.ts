@@ -1,7 +1,14 @@
 import { BusError, errorMessage } from '../shared/errors.ts';
 import { hasLinkSettings, type SocketCanUrl } from './bus-url.ts';
 import { bringUpText, interfaceState } from './can-interfaces.ts';
-import { commandText, differencesText, type LinkCommand, linkCommands, linkDifferences } from './can-link.ts';
+import {
+  type CanLink,
+  commandText,
+  differencesText,
+  type LinkCommand,
+  linkCommands,
+  linkDifferences,
+} from './can-link.ts';
 import { readLink, setLink } from './ip-link.ts';
 import { networkRights } from './network-rights.ts';
 
@@ -20,6 +27,8 @@ export class LinkSetup {
   #warning: string | null = null;
   #timesConfigured = 0;
   #configuredWith: string | null = null;
+  /** As it was found last. */
+  #link: CanLink | null = null;
 
   constructor(url: SocketCanUrl) {
     this.#url = url;
@@ -41,16 +50,19 @@ export class LinkSetup {
     if (this.#url.configure) return;
     this.#warning = null;
     const { interfaceName, fd } = this.#url;
-    if (fd !== 'on' && !hasLinkSettings(this.#url)) return;
+    const hasWishes = fd === 'on' || hasLinkSettings(this.#url);
     try {
       const link = readLink(interfaceName);
-      const differences = linkDifferences(link, this.#url);
+      this.#link = link;
+      const differences = hasWishes ? linkDifferences(link, this.#url) : [];
       if (differences.length === 0) return;
       const commands = linkCommands(link, this.#url);
       const mend = commands.length === 0 ? '' : `. Set it with: ${commandText(interfaceName, commands)}`;
       this.#warning = `${interfaceName} is not as its URL says: ${differencesText(differences)}${mend}`;
     } catch (error) {
-      this.#warning = `Whether ${interfaceName} is as its URL says isn't known: ${errorMessage(error)}.`;
+      this.#link = null;
+      if (hasWishes)
+        this.#warning = `Whether ${interfaceName} is as its URL says isn't known: ${errorMessage(error)}.`;
     }
   }
 
@@ -59,6 +71,8 @@ export class LinkSetup {
       warning: this.#warning,
       interface_configured: this.#timesConfigured,
       configured_with: this.#configuredWith,
+      bitrate: this.#link?.bitTiming?.bitrateBitPerS ?? null,
+      data_bitrate: this.#link?.dataBitTiming?.bitrateBitPerS ?? null,
     };
   }
 
@@ -75,6 +89,7 @@ export class LinkSetup {
     let found = '';
     try {
       const link = readLink(interfaceName);
+      this.#link = link;
       found = differencesText(linkDifferences(link, this.#url));
       commands = linkCommands(link, this.#url);
       if (commands.length > 0) {
@@ -82,7 +97,8 @@ export class LinkSetup {
         for (const command of commands) setLink(interfaceName, command);
         this.#timesConfigured++;
         this.#configuredWith = commandText(interfaceName, commands);
-        found = differencesText(linkDifferences(readLink(interfaceName), this.#url));
+        this.#link = readLink(interfaceName);
+        found = differencesText(linkDifferences(this.#link, this.#url));
       }
       if (found !== '') this.#warning = `${interfaceName} can't be as its URL says: ${found}`;
     } catch (error) {

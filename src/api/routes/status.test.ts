@@ -30,7 +30,22 @@ describe('the status', () => {
     assert.deepEqual([bus.kind, bus.state, bus.problem, bus.frames], ['candump', 'ended', null, 4]);
     const outcomes = Object.fromEntries(FRAME_OUTCOMES.map((outcome) => [outcome, 0]));
     assert.deepEqual(bus.outcomes, { ...outcomes, decoded: 2, reserved_component_type: 1, wrong_length: 1 });
-    assert.deepEqual(bus.can_ids, [
+    assert.deepEqual(
+      bus.can_ids.map(({ can_id, last_payload }) => [can_id, last_payload]),
+      [
+        [2, '4800'],
+        [3, '70002a6390000007'],
+      ],
+    );
+    assert.ok(bus.can_ids.every(({ last_seen }) => Math.floor(last_seen!) === 1_764_000_000));
+    assert.equal(bus.bytes, 3 * 8 + 2);
+    const counts = bus.can_ids.map(({ can_id, extended, frames, outcomes }) => ({
+      can_id,
+      extended,
+      frames,
+      outcomes,
+    }));
+    assert.deepEqual(counts, [
       { can_id: 2, extended: false, frames: 3, outcomes: { decoded: 2, wrong_length: 1 } },
       { can_id: 3, extended: false, frames: 1, outcomes: { reserved_component_type: 1 } },
     ]);
