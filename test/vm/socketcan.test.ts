@@ -9,6 +9,7 @@ import { Bus } from '../../src/bus/bus.ts';
 import { parseBusUrl } from '../../src/bus/bus-url.ts';
 import { type CanFrame, FRAME_FLAG } from '../../src/bus/can-frame.ts';
 import type { FrameBatch } from '../../src/bus/frame-batch.ts';
+import { frameBits } from '../../src/bus/frame-bits.ts';
 import {
   BUS_WAIT_MAX_MS,
   FRAME_BATCH_LONG_PAYLOADS_MAX,
@@ -290,6 +291,38 @@ test('more long payloads than a batch has room for all arrive', async () => {
   for (const { payload, flags } of listener.frames) {
     assert.equal(payload.length, 128);
     assert.equal(flags & FD, FD);
+  }
+});
+
+test('the length of a frame is what canbusload says, stuff bits and all', async () => {
+  for (const [id, data, ...words] of [
+    ['123', '1122334455667788'],
+    ['000', '0000000000000000'],
+    ['7FF', 'FFFFFFFF'],
+    ['18FF1234', '48000001400004B0', '-e'],
+    ['00000000', '00', '-e'],
+  ] as const) {
+    const child = spawn('canbusload', ['-e', 'vcan0@500000']);
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk;
+    });
+    await until('canbusload listens', () => output.length > 0);
+    const length = String(data.length / 2);
+    const what = ['-g', '5', '-n', '100', '-I', id, '-L', length, '-D', data, ...words];
+    await once(spawn('cangen', ['vcan0', ...what], { stdio: 'ignore' }), 'close');
+    await sleep(1200);
+    child.kill();
+    // Frames and bits of each second.
+    const seconds = [...output.matchAll(/vcan0@500000\s+(\d+)\s+(\d+)/g)].map(([, frames, bits]) => [
+      Number(frames),
+      Number(bits),
+    ]);
+    const [frames, bits] = [0, 1].map((place) => seconds.reduce((sum, second) => sum + second[place]!, 0));
+    assert.ok(frames! > 0, output);
+    const isExtended = id.length > 3;
+    const ours = frameBits(Number.parseInt(id, 16), isExtended ? EXTENDED : 0, Buffer.from(data, 'hex'));
+    assert.equal(ours.nominal, bits! / frames!, `${id}#${data}`);
   }
 });
 
