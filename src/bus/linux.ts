@@ -27,6 +27,7 @@ export const SOL_CAN_RAW = 101;
 export const CAN_RAW_FILTER = 1;
 export const CAN_RAW_ERR_FILTER = 2;
 export const CAN_RAW_FD_FRAMES = 5;
+export const CAN_RAW_JOIN_FILTERS = 6;
 /** Every class of error frames. */
 export const CAN_ERR_MASK = 0x1fff_ffff;
 

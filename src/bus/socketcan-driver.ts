@@ -3,6 +3,7 @@ import { BusError } from '../shared/errors.ts';
 import { BUS_WAIT_MAX_MS, FRAME_GATHER_MS, SOCKET_RECEIVE_BUFFER_BYTES } from '../shared/limits.ts';
 import type { BusDriver, ReadOutcome } from './bus-driver.ts';
 import type { SocketCanUrl } from './bus-url.ts';
+import { canFilterWords } from './can-filter.ts';
 import { type CanFrame, FRAME_FLAG, fdByteOfFlags, idWordOf } from './can-frame.ts';
 import { explainInterface, interfaceState } from './can-interfaces.ts';
 import type { FrameBatch } from './frame-batch.ts';
@@ -13,6 +14,8 @@ import {
   CAN_RAW,
   CAN_RAW_ERR_FILTER,
   CAN_RAW_FD_FRAMES,
+  CAN_RAW_FILTER,
+  CAN_RAW_JOIN_FILTERS,
   createEventFd,
   EINVAL,
   errnoName,
@@ -122,6 +125,11 @@ export class SocketCanDriver implements BusDriver {
     this.#setOption(SOL_SOCKET, SO_TIMESTAMP, on, 'SO_TIMESTAMP');
     this.#setOption(SOL_SOCKET, SO_RXQ_OVFL, on, 'SO_RXQ_OVFL');
     this.#setOption(SOL_CAN_RAW, CAN_RAW_ERR_FILTER, new Int32Array([CAN_ERR_MASK]), 'CAN_RAW_ERR_FILTER');
+    const { filters } = this.#options;
+    if (filters !== undefined) {
+      if (filters.isJoined) this.#setOption(SOL_CAN_RAW, CAN_RAW_JOIN_FILTERS, on, 'CAN_RAW_JOIN_FILTERS');
+      this.#setOption(SOL_CAN_RAW, CAN_RAW_FILTER, canFilterWords(filters), 'CAN_RAW_FILTER');
+    }
     if (this.#options.fd !== 'off') this.#setOption(SOL_CAN_RAW, CAN_RAW_FD_FRAMES, on, 'CAN_RAW_FD_FRAMES');
     const wanted = new Int32Array([SOCKET_RECEIVE_BUFFER_BYTES]);
     // Beyond net.core.rmem_max it needs CAP_NET_ADMIN; without the right, as much as is allowed.
@@ -224,7 +232,7 @@ export class SocketCanDriver implements BusDriver {
 
   #setOption(level: number, name: number, value: Int32Array, what: string): void {
     this.#check(
-      this.#linux.setsockopt(this.#fd, level, name, value, 4),
+      this.#linux.setsockopt(this.#fd, level, name, value, value.byteLength),
       `setsockopt ${what}`,
       'BUS_UNAVAILABLE',
     );

@@ -34,6 +34,9 @@ export const BUS_RETRY_LONGEST_MS = 1000;
 /** The longest that a bus worker sleeps before it looks at its counters. */
 export const BUS_WAIT_MAX_MS = 1000;
 
+/** Filters of one bus: as many as the kernel takes (CAN_RAW_FILTER_MAX of linux/can/raw.h). */
+export const CAN_FILTERS_MAX = 512;
+
 /** How long iproute2's `ip` may take; it takes milliseconds, and a stop waits for it. */
 export const IP_COMMAND_TIMEOUT_MS = 1500;
 

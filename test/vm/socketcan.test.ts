@@ -11,13 +11,14 @@ import { type CanFrame, FRAME_FLAG } from '../../src/bus/can-frame.ts';
 import type { FrameBatch } from '../../src/bus/frame-batch.ts';
 import {
   BUS_WAIT_MAX_MS,
+  CAN_FILTERS_MAX,
   FRAME_BATCH_LONG_PAYLOADS_MAX,
   FRAME_BATCHES_PER_BUS,
 } from '../../src/shared/limits.ts';
 
 // The real Bus on the real SocketCAN of the test VM. The programs of can-utils are the other side.
 
-const { EXTENDED, REMOTE, FD, BRS, ESI } = FRAME_FLAG;
+const { EXTENDED, REMOTE, ERROR, FD, BRS, ESI } = FRAME_FLAG;
 const PATIENCE_MS = 30_000;
 
 async function until(what: string, isSo: () => boolean): Promise<void> {
@@ -313,6 +314,46 @@ test('with fd=off, and on an interface of classic CAN, there is no CAN FD', asyn
   await classic.bus.send(frame(1, false, 2));
   await classic.bus.stop();
   ip('link', 'del', 'vcan1');
+});
+
+test('frames that a filter keeps away never arrive; error frames always do', async () => {
+  const sent = ['123#01', '124#02', '00000123#03', '123#R', '200#04', '2FF#05', '300#06', '12345678#07'];
+  const errorFrame = '20000040#0000000000000000';
+  const cases: [filter: string, payloads: string[]][] = [
+    ['123:7FF', ['01', '03', '']],
+    ['123:C00007FF', ['01']],
+    ['00000123:DFFFFFFF', ['03']],
+    ['123:C00007FF,200:700', ['01', '04', '05']],
+    ['200~700', ['01', '02', '03', '', '06', '07']],
+    ['200~700,123~7FF,j', ['02', '06', '07']],
+  ];
+  for (const [filter, payloads] of cases) {
+    const listener = await new Listener('vcan0', `?filter=${filter}`).start();
+    const all = await new Listener('vcan0').start();
+    cansend('vcan0', ...sent, errorFrame);
+    const errorFrames = filter.endsWith('j') ? 0 : 1;
+    await until('all frames elsewhere', () => all.frames.length === sent.length + 1);
+    await until('those wanted', () => listener.frames.length >= payloads.length + errorFrames);
+    await Promise.all([listener.bus.stop(), all.bus.stop()]);
+    const isError = ({ flags }: Received) => (flags & ERROR) !== 0;
+    assert.deepEqual(
+      listener.frames.filter((frame) => !isError(frame)).map(({ payload }) => payload),
+      payloads,
+      filter,
+    );
+    assert.equal(listener.frames.filter(isError).length, errorFrames, filter);
+    assert.equal(listener.kernelDrops, 0);
+  }
+
+  const filters = Array.from(
+    { length: CAN_FILTERS_MAX },
+    (_, id) => `${id.toString(16).padStart(3, '0')}:7FF`,
+  );
+  const listener = await new Listener('vcan0', `?filter=${filters.join()}`).start();
+  cansend('vcan0', '200#01', '1FF#02');
+  await until('the frame', () => listener.frames.length > 0);
+  assert.deepEqual(listener.contents, [[0x1ff, 0, '02']]);
+  await listener.bus.stop();
 });
 
 test('an interface that is missing is said to be, with the command; created later, it is found', async () => {
