@@ -46,6 +46,12 @@ export const IP_OUTPUT_BYTES_MAX = 256 * 1024;
 /** Frames that may wait to be sent on one bus. One more is refused with BUS_SEND_QUEUE_FULL. */
 export const SEND_QUEUE_FRAMES_MAX = 256;
 
+/** How long a frame waits for room in the interface's queue; 10 frames, the usual queue, need 3 ms. */
+export const SEND_DEADLINE_MS = 1000;
+
+/** How often a frame that found no room is tried again: nothing tells of room in the interface's queue. */
+export const SEND_RETRY_MS = 2;
+
 /** Bytes of a log file that a replay reads at once. */
 export const LOG_READ_BYTES = 1024 * 1024;
 
