@@ -23,8 +23,8 @@ export interface BusDriver {
    */
   read(batch: FrameBatch): ReadOutcome;
 
-  /** Sends one frame or throws BusError. */
-  send(frame: CanFrame): void;
+  /** Sends one frame, or throws BusError. */
+  send(frame: CanFrame): SendOutcome;
 
   /** Frees everything; open() may follow. Never throws. */
   close(): void;
@@ -32,6 +32,9 @@ export interface BusDriver {
   /** Counters and facts of this kind of bus for /api/status: plain numbers and short strings. */
   status(): Record<string, number | string | boolean | null>;
 }
+
+/** `busy`: there is no room for it now; to be tried again, after a read that waits SEND_RETRY_MS at most. */
+export type SendOutcome = 'sent' | 'busy';
 
 /** `more`: call read again. `ended`: the source is exhausted and will not give another frame. */
 export type ReadOutcome = 'more' | 'ended';

@@ -15,6 +15,19 @@ const good: [string, BusUrl][] = [
   ['socketcan:can0?bitrate=500000&fd=off', { ...socketcan, bitrateBitPerS: 500_000, fd: 'off' }],
   ['socketcan:can0?fd=on', { ...socketcan, fd: 'on' }],
   ['socketcan:can0?configure=off', socketcan],
+  [
+    'socketcan:can0?filter=123:7FF,12345678~DFFFFFFF,J',
+    {
+      ...socketcan,
+      filters: {
+        terms: [
+          { idWord: 0x123, mask: 0x7ff, isInverted: false },
+          { idWord: 0x9234_5678, mask: 0xdfff_ffff, isInverted: true },
+        ],
+        isJoined: true,
+      },
+    },
+  ],
   ['socketcan:can0?configure=on', { ...socketcan, configure: true }],
   [
     'socketcan:can0?bitrate=250000&sample_point=0.8&dbitrate=8000000&dsample_point=0.75&restart_ms=0&txqueuelen=1000',
@@ -72,6 +85,8 @@ const bad: [string, RegExp][] = [
   ['socketcan:can0?bitrate=0x8000', /bitrate: expected/],
   ['socketcan:can0?bitrate=', /bitrate: expected .* found ""/],
   ['socketcan:can0?speed=1', /unknown option: expected bitrate=500000, sample_point=0.875, .*found "speed"/],
+  ['socketcan:can0?filter', /filter: expected 123:7FF, .*found no value/],
+  ['socketcan:can0?filter=123:7FF,12:3:4', /filter: expected 123:7FF, .*; found "12:3:4" in "socketcan:/],
   ['socketcan:can0?configure', /configure: expected on or off, found no value/],
   ['socketcan:can0?configure=yes', /configure: expected on or off; .*found "yes"/],
   ['socketcan:can0?sample_point=0.8', /sample_point needs bitrate beside it: expected bitrate=500000, too/],

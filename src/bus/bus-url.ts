@@ -1,6 +1,13 @@
 import { parse as parsePath } from 'node:path';
 
 import { BusError } from '../shared/errors.ts';
+import {
+  CAN_FILTER_FORM,
+  CanFilterError,
+  type CanFilters,
+  formatCanFilters,
+  parseCanFilters,
+} from './can-filter.ts';
 
 /**
  * A bus is named by a URL: a scheme that says which driver reads it, a target, and options.
@@ -36,6 +43,8 @@ export interface SocketCanUrl extends LinkSettings {
   readonly kind: 'socketcan';
   readonly interfaceName: string;
   readonly fd: FdMode;
+  /** Which frames are wanted; without it, all. */
+  readonly filters?: CanFilters;
   /** Whether the service brings the interface up and sets it as above; else it only says how. */
   readonly configure: boolean;
 }
@@ -95,6 +104,7 @@ const OPTION_FORMS = {
     restart_ms: 'restart_ms=100',
     txqueuelen: 'txqueuelen=1000',
     configure: 'configure=on (or off)',
+    filter: 'filter=123:7FF,200~700',
   },
   candump: { speed: 'speed=1 (or max)', loop: 'loop', time: 'time=now (or log)' },
   sim: { seed: 'seed=1', rate: 'rate=1' },
@@ -135,7 +145,7 @@ export function parseBusUrl(url: string): BusUrl {
 export function formatBusUrl(bus: BusUrl): string {
   switch (bus.kind) {
     case 'socketcan':
-      return `socketcan:${encoded(bus.interfaceName)}?configure=${bus.configure ? 'on' : 'off'}&fd=${bus.fd}${linkOptions(bus)}`;
+      return `socketcan:${encoded(bus.interfaceName)}?configure=${bus.configure ? 'on' : 'off'}&fd=${bus.fd}${linkOptions(bus)}${filterOption(bus)}`;
     case 'candump':
       return `candump:${encoded(bus.path)}?speed=${bus.speed}${bus.loop ? '&loop' : ''}&time=${bus.time}`;
     case 'sim':
@@ -180,7 +190,23 @@ function parseSocketCan(url: string, interfaceName: string, options: Options): S
   for (const [property, option, form] of LINK_OPTIONS) {
     if (options.has(option)) link[property] = numberOption(url, 'socketcan', options, option, form);
   }
-  return { kind: 'socketcan', interfaceName, ...link, fd, configure: configure === 'on' };
+  const filters = filtersOption(url, options.get('filter'));
+  return { kind: 'socketcan', interfaceName, ...link, fd, configure: configure === 'on', ...filters };
+}
+
+function filtersOption(url: string, text: string | true | undefined): Pick<SocketCanUrl, 'filters'> {
+  if (text === undefined) return {};
+  if (text === true) throw invalidOption(url, 'socketcan', 'filter', CAN_FILTER_FORM, text);
+  try {
+    return { filters: parseCanFilters(text) };
+  } catch (error) {
+    if (!(error instanceof CanFilterError)) throw error;
+    throw invalid(url, `filter: ${error.message}`, error.found, error);
+  }
+}
+
+function filterOption({ filters }: SocketCanUrl): string {
+  return filters === undefined ? '' : `&filter=${formatCanFilters(filters)}`;
 }
 
 /** Whether anything is said of how the interface is to be. */

@@ -7,6 +7,8 @@ import {
   BUS_WAIT_MAX_MS,
   FRAME_BATCH_FRAMES_MAX,
   FRAME_BATCHES_PER_BUS,
+  SEND_DEADLINE_MS,
+  SEND_RETRY_MS,
 } from '../shared/limits.ts';
 import type { BusDriver, WaitForWake } from './bus-driver.ts';
 import {
@@ -22,6 +24,13 @@ import { FrameBatch } from './frame-batch.ts';
 
 const port = parentPort!;
 
+interface WaitingSend {
+  readonly id: number;
+  readonly frame: CanFrame;
+  /** By performance.now(). */
+  readonly deadlineMs: number;
+}
+
 /**
  * The thread of one bus: opens its driver, sends what it reads to the main thread in batches, sends
  * frames out, and opens the bus again for ever when it is lost. It is one plain loop that waits in the
@@ -31,6 +40,8 @@ class BusWorker {
   readonly #control: Int32Array<SharedArrayBuffer>;
   readonly #driver: BusDriver;
   readonly #free: FrameBatch[] = [];
+  /** Frames to send, in their order; the main thread bounds them (SEND_QUEUE_FRAMES_MAX). */
+  readonly #sends: WaitingSend[] = [];
   #batch: FrameBatch | null = null;
   #wakeSeen = 0;
   #isOpen = false;
@@ -66,6 +77,7 @@ class BusWorker {
     for (;;) {
       this.#wakeSeen = Atomics.load(this.#control, BUS_CONTROL.WAKE);
       this.#handleMessages();
+      this.#sendWaiting();
       if (this.#isStopping) break;
       if (!this.#isOpen && !this.#tryOpen()) continue;
       if (!this.#readOnce()) break;
@@ -132,7 +144,8 @@ class BusWorker {
     Atomics.store(this.#control, BUS_CONTROL.STARVED, 1);
     // A batch that was given back before the flag was up brings no wake-up: look once more.
     this.#handleMessages();
-    if (this.#free.length === 0 && !this.#isStopping) this.#waitForWake(BUS_WAIT_MAX_MS);
+    if (this.#free.length > 0 || this.#isStopping) return;
+    this.#waitForWake(this.#sends.length > 0 ? SEND_RETRY_MS : BUS_WAIT_MAX_MS);
   }
 
   #sendBatch(): void {
@@ -151,22 +164,40 @@ class BusWorker {
         Atomics.store(this.#control, BUS_CONTROL.STARVED, 0);
         this.#free.push(new FrameBatch(message.buffer));
       } else if (message.kind === 'send') {
-        this.#send(message.id, message.frame);
+        const deadlineMs = performance.now() + SEND_DEADLINE_MS;
+        this.#sends.push({ id: message.id, frame: message.frame, deadlineMs });
       } else {
         this.#isStopping = true;
       }
     }
   }
 
-  #send(id: number, frame: CanFrame): void {
-    let problem: BusProblem | null = null;
-    try {
-      if (!this.#isOpen) throw new BusError('BUS_UNAVAILABLE', 'The bus is not open: nothing was sent.');
-      this.#driver.send(frame);
-    } catch (error) {
-      problem = problemOf(error);
+  /** Sends what waits, in its order, as far as there is room; reading goes on meanwhile. */
+  #sendWaiting(): void {
+    for (;;) {
+      const send = this.#sends[0];
+      if (send === undefined) return;
+      let problem: BusProblem | null = null;
+      try {
+        if (!this.#trySend(send)) return;
+      } catch (error) {
+        problem = problemOf(error);
+      }
+      this.#sends.shift();
+      post({ kind: 'sent', id: send.id, problem });
     }
-    post({ kind: 'sent', id, problem });
+  }
+
+  /** Whether the frame was sent; false while it may still be. */
+  #trySend({ frame, deadlineMs }: WaitingSend): boolean {
+    if (!this.#isOpen) throw new BusError('BUS_UNAVAILABLE', 'The bus is not open: nothing was sent.');
+    if (this.#driver.send(frame) === 'sent') return true;
+    if (performance.now() < deadlineMs) return false;
+    throw new BusError(
+      'BUS_SEND_FAILED',
+      `For ${SEND_DEADLINE_MS} ms the interface's queue had no room for the frame: either no other node is there to acknowledge ` +
+        "frames, or the bus is full. For bursts give the interface a longer queue: txqueuelen=1000 in the bus's URL.",
+    );
   }
 
   #reportDriver(now = false): void {
@@ -186,6 +217,7 @@ class BusWorker {
     while (!this.#isStopping) {
       this.#wakeSeen = Atomics.load(this.#control, BUS_CONTROL.WAKE);
       this.#handleMessages();
+      this.#sendWaiting();
       if (!this.#isStopping) this.#waitForWake(Number.POSITIVE_INFINITY);
     }
   }

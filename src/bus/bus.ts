@@ -145,7 +145,8 @@ export class Bus {
   }
 
   /**
-   * Sends a frame; resolves when the driver has taken it. Rejects with BusError BUS_FRAME_INVALID,
+   * Sends a frame, after all that were given before; resolves when the driver has taken it. A frame that finds the
+   * interface's queue full waits for SEND_DEADLINE_MS at most. Rejects with BusError BUS_FRAME_INVALID,
    * BUS_UNAVAILABLE, BUS_READ_ONLY, BUS_SEND_FAILED or BUS_SEND_QUEUE_FULL.
    */
   send(frame: CanFrame): Promise<void> {

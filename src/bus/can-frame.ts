@@ -20,6 +20,8 @@ export const FRAME_FLAG = {
   BRS: 16,
   /** The sender of a CAN FD frame is error-passive (error state indicator). */
   ESI: 32,
+  /** Sent by this bus's own send(), and now on the bus. */
+  OWN: 64,
 } as const;
 
 /** Highest 11-bit (standard) identifier. */

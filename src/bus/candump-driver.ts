@@ -192,7 +192,7 @@ export class CandumpDriver implements BusDriver {
     this.#firstUs = -1;
   }
 
-  send(): void {
+  send(): never {
     throw new BusError('BUS_READ_ONLY', `${this.#options.path} is a log being replayed: it takes no frames.`);
   }
 

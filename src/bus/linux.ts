@@ -26,11 +26,15 @@ export const SK_MEMINFO_WORDS = 9;
 export const SOL_CAN_RAW = 101;
 export const CAN_RAW_FILTER = 1;
 export const CAN_RAW_ERR_FILTER = 2;
+export const CAN_RAW_RECV_OWN_MSGS = 4;
 export const CAN_RAW_FD_FRAMES = 5;
+export const CAN_RAW_JOIN_FILTERS = 6;
 /** Every class of error frames. */
 export const CAN_ERR_MASK = 0x1fff_ffff;
 
 export const MSG_DONTWAIT = 0x40;
+/** With a frame that is received: this very socket has sent it (Linux: Documentation/networking/can.rst). */
+export const MSG_CONFIRM = 0x800;
 
 export const POLLIN = 1;
 

@@ -1,5 +1,5 @@
 import { BusError } from '../shared/errors.ts';
-import type { BusDriver, ReadOutcome, WaitForWake } from './bus-driver.ts';
+import type { BusDriver, ReadOutcome, SendOutcome, WaitForWake } from './bus-driver.ts';
 import type { CanFrame } from './can-frame.ts';
 import type { FrameBatch } from './frame-batch.ts';
 import { SimulatedKart } from './simulated-kart.ts';
@@ -74,7 +74,7 @@ export class SimulatedKartDriver implements BusDriver {
   }
 
   /** Hands the frame to the kart's nodes; see SimulatedKart.receive. */
-  send(frame: CanFrame): void {
+  send(frame: CanFrame): SendOutcome {
     const kart = this.#openKart('BUS_SEND_FAILED');
     // The drive was played up to the last step; an answer must not bear a time before its question.
     const elapsedMs = Math.min(this.#monotonicMs() - this.#startMs, this.#playedMs + STALL_MS);
@@ -85,6 +85,7 @@ export class SimulatedKartDriver implements BusDriver {
       );
     }
     this.#framesHeard++;
+    return 'sent';
   }
 
   close(): void {

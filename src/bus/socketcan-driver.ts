@@ -1,8 +1,14 @@
 import { readSync } from 'node:fs';
 import { BusError } from '../shared/errors.ts';
-import { BUS_WAIT_MAX_MS, FRAME_GATHER_MS, SOCKET_RECEIVE_BUFFER_BYTES } from '../shared/limits.ts';
-import type { BusDriver, ReadOutcome } from './bus-driver.ts';
+import {
+  BUS_WAIT_MAX_MS,
+  FRAME_GATHER_MS,
+  SEND_RETRY_MS,
+  SOCKET_RECEIVE_BUFFER_BYTES,
+} from '../shared/limits.ts';
+import type { BusDriver, ReadOutcome, SendOutcome } from './bus-driver.ts';
 import type { SocketCanUrl } from './bus-url.ts';
+import { canFilterWords } from './can-filter.ts';
 import { type CanFrame, FRAME_FLAG, fdByteOfFlags, idWordOf } from './can-frame.ts';
 import { explainInterface, interfaceState } from './can-interfaces.ts';
 import type { FrameBatch } from './frame-batch.ts';
@@ -13,8 +19,13 @@ import {
   CAN_RAW,
   CAN_RAW_ERR_FILTER,
   CAN_RAW_FD_FRAMES,
+  CAN_RAW_FILTER,
+  CAN_RAW_JOIN_FILTERS,
+  CAN_RAW_RECV_OWN_MSGS,
   createEventFd,
+  EAGAIN,
   EINVAL,
+  ENOBUFS,
   errnoName,
   type LinuxCalls,
   lastErrno,
@@ -45,6 +56,9 @@ const ADDRESS_BYTES = 24; // struct sockaddr_can
  * Reading: one poll call waits for the first frame after a silence and gives it at once. While frames
  * come, the worker sleeps FRAME_GATHER_MS between reads and then takes all that gathered with one system
  * call: a system call costs more than decoding a hundred frames.
+ *
+ * Own frames come back marked (FRAME_FLAG.OWN), once the controller has them on the bus, with the time of that: so
+ * what is recorded is what was on the bus, whoever sent it.
  */
 export class SocketCanDriver implements BusDriver {
   readonly #options: SocketCanUrl;
@@ -64,6 +78,9 @@ export class SocketCanDriver implements BusDriver {
   /** Drops of sockets closed since; the kernel counts per socket. */
   #earlierDrops = 0;
   #gather = false;
+  /** The last frame to send found no room. */
+  #isSendBusy = false;
+  #sendsBusy = 0;
   /** The errno that ended this socket, once it is known; the frames it still holds are read first. */
   #lostErrno = 0;
 
@@ -122,6 +139,12 @@ export class SocketCanDriver implements BusDriver {
     this.#setOption(SOL_SOCKET, SO_TIMESTAMP, on, 'SO_TIMESTAMP');
     this.#setOption(SOL_SOCKET, SO_RXQ_OVFL, on, 'SO_RXQ_OVFL');
     this.#setOption(SOL_CAN_RAW, CAN_RAW_ERR_FILTER, new Int32Array([CAN_ERR_MASK]), 'CAN_RAW_ERR_FILTER');
+    this.#setOption(SOL_CAN_RAW, CAN_RAW_RECV_OWN_MSGS, on, 'CAN_RAW_RECV_OWN_MSGS');
+    const { filters } = this.#options;
+    if (filters !== undefined) {
+      if (filters.isJoined) this.#setOption(SOL_CAN_RAW, CAN_RAW_JOIN_FILTERS, on, 'CAN_RAW_JOIN_FILTERS');
+      this.#setOption(SOL_CAN_RAW, CAN_RAW_FILTER, canFilterWords(filters), 'CAN_RAW_FILTER');
+    }
     if (this.#options.fd !== 'off') this.#setOption(SOL_CAN_RAW, CAN_RAW_FD_FRAMES, on, 'CAN_RAW_FD_FRAMES');
     const wanted = new Int32Array([SOCKET_RECEIVE_BUFFER_BYTES]);
     // Beyond net.core.rmem_max it needs CAP_NET_ADMIN; without the right, as much as is allowed.
@@ -136,12 +159,12 @@ export class SocketCanDriver implements BusDriver {
   read(batch: FrameBatch): ReadOutcome {
     if (this.#gather) {
       // Only the main thread's wake-up ends this wait early; frames gather meanwhile.
-      this.#poll(this.#wakePollFds, FRAME_GATHER_MS);
+      this.#poll(this.#wakePollFds, this.#isSendBusy ? SEND_RETRY_MS : FRAME_GATHER_MS);
     }
     let got = this.#receive(batch);
     if (got === 0) {
       if (this.#lostErrno !== 0) throw this.#lost();
-      this.#poll(this.#pollFds, BUS_WAIT_MAX_MS);
+      this.#poll(this.#pollFds, this.#isSendBusy ? SEND_RETRY_MS : BUS_WAIT_MAX_MS);
       got = this.#receive(batch);
     }
     this.#gather = got > 0;
@@ -189,17 +212,31 @@ export class SocketCanDriver implements BusDriver {
     return isTold ? words[SK_MEMINFO_DROPS]! : this.#receiver.drops;
   }
 
-  send(frame: CanFrame): void {
+  /**
+   * The interface's queue is full (ENOBUFS) where frames come faster than the bus takes them, or it takes none. poll(2)
+   * has nothing to say of it: POLLOUT tells of the socket's own buffer (EAGAIN), which is far larger.
+   */
+  send(frame: CanFrame): SendOutcome {
     const data = frameBytes(frame);
     const sent = this.#linux.write(this.#fd, data, data.length);
+    const errno = sent < 0 ? lastErrno() : 0;
+    const wasBusy = this.#isSendBusy;
+    this.#isSendBusy = errno === ENOBUFS || errno === EAGAIN;
+    if (this.#isSendBusy) {
+      if (!wasBusy) this.#sendsBusy++;
+      return 'busy';
+    }
     const { interfaceName } = this.#options;
-    if (sent < 0 && frame.isFd === true && lastErrno() === EINVAL) {
+    if (frame.isFd === true && errno === EINVAL) {
       throw new BusError(
         'BUS_SEND_FAILED',
         `${interfaceName} takes no CAN FD frames: it is set for classic CAN (MTU 16), or the bus's URL says fd=off.`,
       );
     }
-    this.#check(sent, `sending on ${interfaceName}`, 'BUS_SEND_FAILED');
+    if (errno !== 0) {
+      throw new BusError('BUS_SEND_FAILED', `sending on ${interfaceName} failed: ${errnoName(errno)}`);
+    }
+    return 'sent';
   }
 
   close(): void {
@@ -209,6 +246,7 @@ export class SocketCanDriver implements BusDriver {
     this.#receiver.drops = 0;
     this.#fd = -1;
     this.#gather = false;
+    this.#isSendBusy = false;
     this.#lostErrno = 0;
   }
 
@@ -218,13 +256,14 @@ export class SocketCanDriver implements BusDriver {
       kernel_drops: this.#earlierDrops + this.#kernelDrops(),
       receive_buffer_bytes: this.#receiveBufferBytes,
       timestamp_source: 'kernel',
+      sends_delayed: this.#sendsBusy,
       ...this.#link.status(),
     };
   }
 
   #setOption(level: number, name: number, value: Int32Array, what: string): void {
     this.#check(
-      this.#linux.setsockopt(this.#fd, level, name, value, 4),
+      this.#linux.setsockopt(this.#fd, level, name, value, value.byteLength),
       `setsockopt ${what}`,
       'BUS_UNAVAILABLE',
     );

@@ -3,6 +3,7 @@ import {
   CLASSIC_PAYLOAD_BYTES_MAX,
   canIdOfIdWord,
   FD_PAYLOAD_BYTES_MAX,
+  FRAME_FLAG,
   flagsOfFdByte,
   flagsOfIdWord,
 } from './can-frame.ts';
@@ -13,6 +14,7 @@ import {
   EINTR,
   type LinuxCalls,
   lastErrno,
+  MSG_CONFIRM,
   MSG_DONTWAIT,
   SO_RXQ_OVFL,
   SO_TIMESTAMP,
@@ -29,6 +31,7 @@ const MESSAGE_WORDS = MESSAGE_BYTES / 4;
 const FRAME_WORDS = FRAME_BYTES / 4;
 const CONTROL_WORDS = CONTROL_BYTES / 4;
 const CONTROL_LENGTH_WORD = 40 / 4; // msg_controllen
+const MESSAGE_FLAGS_WORD = 48 / 4; // msg_flags
 const RECEIVED_LENGTH_WORD = 56 / 4; // msg_len of struct mmsghdr
 const CONTROL_HEADER_WORDS = 16 / 4; // struct cmsghdr: length (8 bytes), level, type
 
@@ -108,7 +111,8 @@ export class SocketCanReceiver {
       const idWord = frameWords[frame]!;
       const isFd = this.#messageWords[index * MESSAGE_WORDS + RECEIVED_LENGTH_WORD]! > CLASSIC_FRAME_BYTES;
       const fdFlags = isFd ? flagsOfFdByte(this.#frameBytes[index * FRAME_BYTES + 5]!) : 0;
-      const flags = flagsOfIdWord(idWord) | fdFlags;
+      const isOwn = (this.#messageWords[index * MESSAGE_WORDS + MESSAGE_FLAGS_WORD]! & MSG_CONFIRM) !== 0;
+      const flags = flagsOfIdWord(idWord) | fdFlags | (isOwn ? FRAME_FLAG.OWN : 0);
       batch.canId[at] = canIdOfIdWord(idWord, flags);
       batch.flags[at] = flags;
       const payloadBytes = this.#frameBytes[index * FRAME_BYTES + 4]!;

@@ -205,6 +205,7 @@ export class CanInterface {
 
   #dispatch(frames: FrameBatch): void {
     for (let index = 0; index < frames.count; index++) {
+      // Nor do handlers hear what we send ourselves, which is marked.
       if (frames.flags[index] !== 0 || frames.payloadBytes[index] !== KART_PAYLOAD_BYTES) continue;
       const message = decodeKartPayload(frames.payloadOf(index));
       const registrations = this.#registrations.get(keyOf(message));

@@ -54,7 +54,8 @@ export class KartDecoder {
     let out = samples.count;
     let at = start;
     for (; at < frames.count && out < samples.capacity; at++) {
-      if (flags[at] !== 0 || payloadBytes[at] !== KART_PAYLOAD_BYTES) {
+      // What we send ourselves is on the bus like any other.
+      if ((flags[at]! & ~FRAME_FLAG.OWN) !== 0 || payloadBytes[at] !== KART_PAYLOAD_BYTES) {
         this.#countForeign(canId[at]!, flags[at]!);
         continue;
       }

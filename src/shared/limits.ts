@@ -34,6 +34,9 @@ export const BUS_RETRY_LONGEST_MS = 1000;
 /** The longest that a bus worker sleeps before it looks at its counters. */
 export const BUS_WAIT_MAX_MS = 1000;
 
+/** Filters of one bus: as many as the kernel takes (CAN_RAW_FILTER_MAX of linux/can/raw.h). */
+export const CAN_FILTERS_MAX = 512;
+
 /** How long iproute2's `ip` may take; it takes milliseconds, and a stop waits for it. */
 export const IP_COMMAND_TIMEOUT_MS = 1500;
 
@@ -42,6 +45,12 @@ export const IP_OUTPUT_BYTES_MAX = 256 * 1024;
 
 /** Frames that may wait to be sent on one bus. One more is refused with BUS_SEND_QUEUE_FULL. */
 export const SEND_QUEUE_FRAMES_MAX = 256;
+
+/** How long a frame waits for room in the interface's queue; 10 frames, the usual queue, need 3 ms. */
+export const SEND_DEADLINE_MS = 1000;
+
+/** How often a frame that found no room is tried again: nothing tells of room in the interface's queue. */
+export const SEND_RETRY_MS = 2;
 
 /** Bytes of a log file that a replay reads at once. */
 export const LOG_READ_BYTES = 1024 * 1024;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import os from 'node:os';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
@@ -12,13 +13,15 @@ import type { FrameBatch } from '../../src/bus/frame-batch.ts';
 import { frameBits } from '../../src/bus/frame-bits.ts';
 import {
   BUS_WAIT_MAX_MS,
+  CAN_FILTERS_MAX,
   FRAME_BATCH_LONG_PAYLOADS_MAX,
   FRAME_BATCHES_PER_BUS,
+  SEND_QUEUE_FRAMES_MAX,
 } from '../../src/shared/limits.ts';
 
 // The real Bus on the real SocketCAN of the test VM. The programs of can-utils are the other side.
 
-const { EXTENDED, REMOTE, FD, BRS, ESI } = FRAME_FLAG;
+const { EXTENDED, REMOTE, ERROR, FD, BRS, ESI, OWN } = FRAME_FLAG;
 const PATIENCE_MS = 30_000;
 
 async function until(what: string, isSo: () => boolean): Promise<void> {
@@ -211,7 +214,7 @@ test('what the kernel drops while all batches are held is counted', async () => 
   assert.equal(listener.dropsTold, kernelDrops);
 });
 
-test('what is sent is seen by others on the bus, and not by the sender', async () => {
+test('what is sent is seen by others on the bus, and by the sender as its own', async () => {
   const child = spawn('candump', ['-L', '-n', '3', '-T', '10000', 'vcan0']);
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
@@ -232,9 +235,81 @@ test('what is sent is seen by others on the bus, and not by the sender', async (
   assert.deepEqual(seen, ['123#0102030405060708', '1FFFFFFF#FF', '000#']);
   await until('the other bus', () => other.frames.length === 3);
   assert.deepEqual(other.contents[1], [0x1fff_ffff, EXTENDED, 'ff']);
-  assert.deepEqual(listener.frames, []);
+  await until('the own frames', () => listener.frames.length === 3);
+  const whose = ({ frames }: Listener) => frames.map(({ flags }) => flags & OWN);
+  assert.deepEqual(whose(listener), [OWN, OWN, OWN]);
+  assert.deepEqual(whose(other), [0, 0, 0]);
+  assert.deepEqual(listener.contents[1], [0x1fff_ffff, EXTENDED | OWN, 'ff']);
   assert.equal(listener.bus.status().framesSent, 3);
   await Promise.all([listener.bus.stop(), other.bus.stop()]);
+});
+
+/** Makes an interface carry so many bits a second, with room for few frames in its queue. */
+function slowDown(name: string, bitPerS: number): void {
+  try {
+    execFileSync('insmod', [`/usr/lib/uml/modules/${os.release()}/kernel/net/sched/sch_tbf.ko`], {
+      stdio: 'pipe',
+    });
+  } catch (error) {
+    // From the test before.
+    assert.match(String(error), /File exists/);
+  }
+  const rate = `${bitPerS}bit`;
+  execFileSync('tc', [
+    'qdisc',
+    'add',
+    'dev',
+    name,
+    'root',
+    'tbf',
+    'rate',
+    rate,
+    'burst',
+    '100',
+    'limit',
+    '160',
+  ]);
+}
+
+test('frames that find the queue of the interface full go out in their order when there is room', async () => {
+  createInterface('vcan4');
+  slowDown('vcan4', 64_000);
+  const sender = await new Listener('vcan4').start();
+  const other = await new Listener('vcan4').start();
+  const ids = Array.from({ length: SEND_QUEUE_FRAMES_MAX }, (_, index) => index);
+  const sends = ids.map((id) => sender.bus.send(frame(id, false)));
+  // Reading goes on meanwhile.
+  await Promise.all(sends);
+  await until('all frames', () => other.frames.length === ids.length && sender.frames.length === ids.length);
+  assert.deepEqual(
+    other.frames.map(({ canId }) => canId),
+    ids,
+  );
+  await Promise.all([sender.bus.stop(), other.bus.stop()]);
+  assert.ok(Number(sender.bus.status().driver.sends_delayed) > 0);
+  assert.equal(sender.bus.status().framesSent, ids.length);
+  ip('link', 'del', 'vcan4');
+});
+
+test('a bus that takes no frames says so to each who waits, and is read all the while', async () => {
+  createInterface('vcan5');
+  slowDown('vcan5', 8);
+  const sender = await new Listener('vcan5').start();
+  const sends = Array.from({ length: 100 }, (_, id) => sender.bus.send(frame(id, false)));
+  const outcomes = await Promise.allSettled(sends);
+  const sent = outcomes.filter(({ status }) => status === 'fulfilled').length;
+  assert.ok(sent > 0 && sent < 50, `${sent} sent`);
+  for (const outcome of outcomes.slice(sent)) {
+    assert.equal(outcome.status, 'rejected');
+    assert.equal(outcome.reason.code, 'BUS_SEND_FAILED');
+    assert.match(outcome.reason.message, /the interface's queue had no room .*txqueuelen=1000/);
+  }
+  // A stop doesn't wait for what can't be sent.
+  const late = sender.bus.send(frame(1, false));
+  const refused = assert.rejects(late, { code: 'BUS_UNAVAILABLE' });
+  await Promise.all([sender.bus.stop(), refused]);
+  assert.equal(sender.frames.length, sent);
+  ip('link', 'del', 'vcan5');
 });
 
 test('CAN FD frames and remote frames go both ways', async () => {
@@ -346,6 +421,46 @@ test('with fd=off, and on an interface of classic CAN, there is no CAN FD', asyn
   await classic.bus.send(frame(1, false, 2));
   await classic.bus.stop();
   ip('link', 'del', 'vcan1');
+});
+
+test('frames that a filter keeps away never arrive; error frames always do', async () => {
+  const sent = ['123#01', '124#02', '00000123#03', '123#R', '200#04', '2FF#05', '300#06', '12345678#07'];
+  const errorFrame = '20000040#0000000000000000';
+  const cases: [filter: string, payloads: string[]][] = [
+    ['123:7FF', ['01', '03', '']],
+    ['123:C00007FF', ['01']],
+    ['00000123:DFFFFFFF', ['03']],
+    ['123:C00007FF,200:700', ['01', '04', '05']],
+    ['200~700', ['01', '02', '03', '', '06', '07']],
+    ['200~700,123~7FF,j', ['02', '06', '07']],
+  ];
+  for (const [filter, payloads] of cases) {
+    const listener = await new Listener('vcan0', `?filter=${filter}`).start();
+    const all = await new Listener('vcan0').start();
+    cansend('vcan0', ...sent, errorFrame);
+    const errorFrames = filter.endsWith('j') ? 0 : 1;
+    await until('all frames elsewhere', () => all.frames.length === sent.length + 1);
+    await until('those wanted', () => listener.frames.length >= payloads.length + errorFrames);
+    await Promise.all([listener.bus.stop(), all.bus.stop()]);
+    const isError = ({ flags }: Received) => (flags & ERROR) !== 0;
+    assert.deepEqual(
+      listener.frames.filter((frame) => !isError(frame)).map(({ payload }) => payload),
+      payloads,
+      filter,
+    );
+    assert.equal(listener.frames.filter(isError).length, errorFrames, filter);
+    assert.equal(listener.kernelDrops, 0);
+  }
+
+  const filters = Array.from(
+    { length: CAN_FILTERS_MAX },
+    (_, id) => `${id.toString(16).padStart(3, '0')}:7FF`,
+  );
+  const listener = await new Listener('vcan0', `?filter=${filters.join()}`).start();
+  cansend('vcan0', '200#01', '1FF#02');
+  await until('the frame', () => listener.frames.length > 0);
+  assert.deepEqual(listener.contents, [[0x1ff, 0, '02']]);
+  await listener.bus.stop();
 });
 
 test('an interface that is missing is said to be, with the command; created later, it is found', async () => {
