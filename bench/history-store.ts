@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import type { SeriesReply } from '../src/api/schemas.ts';
+import type { ColumnsPage } from '../src/history/history-query.ts';
 import { PersistentTelemetryStore } from '../src/history/persistent-telemetry-store.ts';
 import { KEEP_EVERYTHING } from '../src/history/retention.ts';
 import type { SeriesTable } from '../src/protocol/series-table.ts';
@@ -61,17 +62,18 @@ export interface Span {
   readonly toUs: number;
 }
 
+/** Given back with the next question, as a program does that asks again and again. */
+let signalPage: ColumnsPage | undefined;
+
 /** Every sample of the signal, as columns; gives how many. `toUs` is inclusive. */
 export async function querySignal(store: PersistentTelemetryStore, { fromUs, toUs }: Span): Promise<number> {
   const { messageType, ...signal } = SIGNAL;
   const query = { signal, messageType, bus: BUS, fromUs, toUs: toUs + 1 };
   let count = 0;
-  let cursor: number | undefined;
   for (;;) {
-    const { seq, nextCursor } = await store.columns({ ...query, cursor });
-    count += seq.length;
-    if (nextCursor === null) return count;
-    cursor = nextCursor;
+    signalPage = await store.columns({ ...query, cursor: signalPage?.nextCursor ?? undefined }, signalPage);
+    count += signalPage.seq.length;
+    if (signalPage.nextCursor === null) return count;
   }
 }
 

@@ -105,6 +105,9 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
       onDown(fromUs, toUs) {
         if (isLive(spec)) history.gap({ bus: name, cause: 'bus_down', fromUs, toUs, count: null });
       },
+      onBusOff(fromUs, toUs) {
+        if (isLive(spec)) history.gap({ bus: name, cause: 'bus_off', fromUs, toUs, count: null });
+      },
       onDrops: (count, fromUs, toUs) => history.gap({ bus: name, cause: 'kernel', fromUs, toUs, count }),
     });
     const source = { bus, decoder };

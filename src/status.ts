@@ -3,6 +3,7 @@ import os from 'node:os';
 import { dirname } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { StatusReply } from './api/schemas.ts';
+import type { ControllerStatus } from './bus/controller-monitor.ts';
 import type { CollectorConfig } from './config/schema.ts';
 import type { Pipeline, Source } from './pipeline.ts';
 import { GAPS_MAX, SERIES_MAX } from './shared/limits.ts';
@@ -56,7 +57,23 @@ function busReport({ bus, decoder }: Source): StatusReply['buses'][number] {
       outcomes,
     })),
     frames_of_other_ids: decoder.counters.framesOfOtherIds,
+    controller: controllerReport(status.controller),
     driver: status.driver,
+  };
+}
+
+function controllerReport(status: ControllerStatus): StatusReply['buses'][number]['controller'] {
+  const { state, txErrors, rxErrors, errors, lastError, changes } = status;
+  return {
+    state,
+    tx_errors: txErrors,
+    rx_errors: rxErrors,
+    errors: { ...errors },
+    last_error:
+      lastError === null
+        ? null
+        : { timestamp: lastError.timestampUs / 1_000_000, message: lastError.message },
+    changes: changes.map(({ timestampUs, state }) => ({ timestamp: timestampUs / 1_000_000, state })),
   };
 }
 

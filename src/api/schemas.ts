@@ -135,6 +135,26 @@ const SetAsideSchema = Type.Unsafe<{ path: string; reason: string; at: number } 
 
 const FrameCountsSchema = Type.Record(Type.String(), Type.Integer());
 
+/** What a bus's controller has told of itself, by error frames. */
+const ControllerSchema = Type.Object(
+  {
+    state: {
+      ...Nullable.string,
+      description: 'error_active, error_warning, error_passive or bus_off; null until it tells',
+    },
+    tx_errors: Nullable.integer,
+    rx_errors: Nullable.integer,
+    errors: Type.Record(Type.String(), Type.Integer(), { description: 'how often it told of each kind' }),
+    last_error: Type.Unsafe<{ timestamp: number; message: string } | null>({
+      anyOf: [Type.Object({ timestamp: Type.Number(), message: Type.String() }), { type: 'null' }],
+    }),
+    changes: Type.Array(Type.Object({ timestamp: Type.Number(), state: Type.String() }), {
+      description: 'when it entered which state, the latest last',
+    }),
+  },
+  { title: 'Controller' },
+);
+
 const BusStatusSchema = Type.Object(
   {
     name: Type.String(),
@@ -158,6 +178,7 @@ const BusStatusSchema = Type.Object(
       }),
     ),
     frames_of_other_ids: Type.Integer({ description: 'of 29-bit ids beyond those counted one by one' }),
+    controller: ControllerSchema,
     driver: Type.Record(Type.String(), Type.Unsafe<number | string | boolean | null>({})),
   },
   { title: 'BusStatus' },

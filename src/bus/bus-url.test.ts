@@ -6,13 +6,14 @@ import fc from 'fast-check';
 import { BusError } from '../shared/errors.ts';
 import { type BusUrl, defaultBusName, formatBusUrl, parseBusUrl } from './bus-url.ts';
 
-const socketcan = { kind: 'socketcan', interfaceName: 'can0', fd: false, configure: false } as const;
+const socketcan = { kind: 'socketcan', interfaceName: 'can0', fd: 'auto', configure: false } as const;
 const candump = { kind: 'candump', path: 'drive.log', speed: 1, loop: false, time: 'now' } as const;
 const sim = { kind: 'sim', model: 'kart', seed: 1, rate: 1 } as const;
 
 const good: [string, BusUrl][] = [
   ['socketcan:can0', socketcan],
-  ['socketcan:can0?bitrate=500000&fd=off', { ...socketcan, bitrateBitPerS: 500_000 }],
+  ['socketcan:can0?bitrate=500000&fd=off', { ...socketcan, bitrateBitPerS: 500_000, fd: 'off' }],
+  ['socketcan:can0?fd=on', { ...socketcan, fd: 'on' }],
   ['socketcan:can0?configure=off', socketcan],
   ['socketcan:can0?configure=on', { ...socketcan, configure: true }],
   [
@@ -63,9 +64,8 @@ const bad: [string, RegExp][] = [
   ['socketcan:a%20b', /name of a CAN interface/],
   ['socketcan:a%00', /name of a CAN interface/],
   ['socketcan:a234567890123456', /1 to 15 characters/],
-  ['socketcan:can0?fd=on', /CAN FD isn't supported yet/],
-  ['socketcan:can0?fd=maybe', /fd: expected off; .*found "maybe"/],
-  ['socketcan:can0?fd', /fd: expected off, found no value/],
+  ['socketcan:can0?fd=maybe', /fd: expected on, off or auto; .*found "maybe"/],
+  ['socketcan:can0?fd', /fd: expected on, off or auto, found no value/],
   ['socketcan:can0?bitrate=4999', /bitrate: expected an integer from 5000 to 1000000/],
   ['socketcan:can0?bitrate=1000001', /bitrate: expected/],
   ['socketcan:can0?bitrate=500000.5', /bitrate: expected/],
@@ -178,7 +178,7 @@ const anyBus: fc.Arbitrary<BusUrl> = fc.oneof(
         {
           kind: fc.constant('socketcan' as const),
           interfaceName: fc.stringMatching(/^[a-z0-9?%&=#@-]{1,15}$/),
-          fd: fc.constant(false as const),
+          fd: fc.constantFrom('on' as const, 'off' as const, 'auto' as const),
           configure: fc.boolean(),
         },
         plain,

@@ -28,12 +28,14 @@ export interface LinkSettings {
   readonly txQueueFrames?: number;
 }
 
+/** CAN FD: `on` wants an interface that has it, `off` leaves its frames unread, `auto` reads them where there are any. */
+export type FdMode = 'on' | 'off' | 'auto';
+
 /** A CAN interface of this machine's kernel. */
 export interface SocketCanUrl extends LinkSettings {
   readonly kind: 'socketcan';
   readonly interfaceName: string;
-  /** CAN FD frames aren't read yet; the option is there so that a URL can say it knows. */
-  readonly fd: false;
+  readonly fd: FdMode;
   /** Whether the service brings the interface up and sets it as above; else it only says how. */
   readonly configure: boolean;
 }
@@ -87,7 +89,7 @@ const OPTION_FORMS = {
   socketcan: {
     bitrate: 'bitrate=500000',
     sample_point: 'sample_point=0.875',
-    fd: 'fd=off',
+    fd: 'fd=on (or off, auto)',
     dbitrate: 'dbitrate=2000000',
     dsample_point: 'dsample_point=0.75',
     restart_ms: 'restart_ms=100',
@@ -133,7 +135,7 @@ export function parseBusUrl(url: string): BusUrl {
 export function formatBusUrl(bus: BusUrl): string {
   switch (bus.kind) {
     case 'socketcan':
-      return `socketcan:${encoded(bus.interfaceName)}?configure=${bus.configure ? 'on' : 'off'}${linkOptions(bus)}`;
+      return `socketcan:${encoded(bus.interfaceName)}?configure=${bus.configure ? 'on' : 'off'}&fd=${bus.fd}${linkOptions(bus)}`;
     case 'candump':
       return `candump:${encoded(bus.path)}?speed=${bus.speed}${bus.loop ? '&loop' : ''}&time=${bus.time}`;
     case 'sim':
@@ -156,10 +158,10 @@ function parseSocketCan(url: string, interfaceName: string, options: Options): S
       interfaceName,
     );
   }
-  const fd = options.get('fd') ?? 'off';
-  if (fd === 'on') throw invalid(url, "CAN FD isn't supported yet: expected fd=off");
-  if (fd !== 'off') throw invalidOption(url, 'socketcan', 'fd', 'off', fd);
-
+  const fd = options.get('fd') ?? 'auto';
+  if (fd !== 'on' && fd !== 'off' && fd !== 'auto') {
+    throw invalidOption(url, 'socketcan', 'fd', 'on, off or auto', fd);
+  }
   const configure = options.get('configure') ?? 'off';
   if (configure !== 'on' && configure !== 'off') {
     throw invalidOption(url, 'socketcan', 'configure', 'on or off', configure);
@@ -178,7 +180,7 @@ function parseSocketCan(url: string, interfaceName: string, options: Options): S
   for (const [property, option, form] of LINK_OPTIONS) {
     if (options.has(option)) link[property] = numberOption(url, 'socketcan', options, option, form);
   }
-  return { kind: 'socketcan', interfaceName, ...link, fd: false, configure: configure === 'on' };
+  return { kind: 'socketcan', interfaceName, ...link, fd, configure: configure === 'on' };
 }
 
 /** Whether anything is said of how the interface is to be. */

@@ -15,7 +15,14 @@ import {
   type ToBusWorker,
 } from './bus-messages.ts';
 import type { BusUrl } from './bus-url.ts';
-import { type CanFrame, EXTENDED_CAN_ID_MAX, STANDARD_CAN_ID_MAX } from './can-frame.ts';
+import {
+  type CanFrame,
+  CLASSIC_PAYLOAD_BYTES_MAX,
+  EXTENDED_CAN_ID_MAX,
+  isFdPayloadBytes,
+  STANDARD_CAN_ID_MAX,
+} from './can-frame.ts';
+import { type ControllerChange, ControllerMonitor, type ControllerStatus } from './controller-monitor.ts';
 import { FrameBatch } from './frame-batch.ts';
 
 /** How long a rate is measured over, at least. */
@@ -39,6 +46,8 @@ export interface BusOptions {
    * Both are microseconds since the epoch, by a clock that may have been set back between.
    */
   readonly onDown?: (fromUs: number, toUs: number | null) => void;
+  /** The same for a controller that is off: it is read, and hears nothing. */
+  readonly onBusOff?: (fromUs: number, toUs: number | null) => void;
   /** Told of frames that the kernel has dropped, at some time from `fromUs` to `toUs`. */
   readonly onDrops?: (frames: number, fromUs: number, toUs: number) => void;
 }
@@ -57,6 +66,7 @@ export interface BusStatus {
   readonly framesSent: number;
   /** Times that the bus was opened, less one. */
   readonly reopened: number;
+  readonly controller: ControllerStatus;
   readonly driver: DriverStatus;
 }
 
@@ -90,6 +100,7 @@ export class Bus {
   #kernelDrops = 0;
   #problem: BusProblem | null = null;
   #driver: DriverStatus = {};
+  readonly #controller: ControllerMonitor;
   #frames = 0;
   #framesSent = 0;
   #opened = 0;
@@ -101,6 +112,10 @@ export class Bus {
     this.#options = options;
     this.name = options.name;
     this.spec = options.spec;
+    this.#controller = new ControllerMonitor({
+      onChange: (change, message) => this.#logController(change, message),
+      onBusOff: (fromUs, toUs) => options.onBusOff?.(fromUs, toUs),
+    });
   }
 
   /** Whether what this bus says is made up. */
@@ -174,6 +189,7 @@ export class Bus {
       framesPerS: this.#framesPerS,
       framesSent: this.#framesSent,
       reopened: Math.max(0, this.#opened - 1),
+      controller: this.#controller.status(),
       driver: this.#driver,
     };
   }
@@ -197,6 +213,7 @@ export class Bus {
         this.#frames += message.count;
         this.#updateRate(message.count);
         const batch = new FrameBatch(message.buffer, message.count);
+        this.#controller.observe(batch);
         this.#options.onFrames(batch, () => this.#recycle(worker, batch));
         break;
       }
@@ -231,6 +248,7 @@ export class Bus {
     const { log, name } = this.#options;
     if (state === 'open') this.#opened++;
     this.#tellDown(state);
+    if (state !== 'open') this.#controller.forget(wallClockUs());
     const isNews = state !== this.#state || problem?.message !== this.#problem?.message;
     if (state !== this.#state) this.#sinceMs = Date.now();
     this.#state = state;
@@ -262,6 +280,13 @@ export class Bus {
       log.info({ bus: name, commands: configured_with }, 'interface configured');
     }
     if (warning && warning !== this.#driver.warning) log.warn({ bus: name, reason: warning }, 'bus warning');
+  }
+
+  #logController({ state }: ControllerChange, message: string): void {
+    const { log, name } = this.#options;
+    const details = { bus: name, controller: state, reason: message };
+    if (state === 'error_active') log.info(details, 'controller recovered');
+    else log.warn(details, `controller is ${state.replace('_', '-')}`);
   }
 
   #tellDrops(fromUs: number, toUs: number): void {
@@ -346,6 +371,14 @@ function frameProblem(frame: CanFrame): string | null {
   if (!Number.isInteger(frame.canId) || frame.canId < 0 || frame.canId > canIdMax) {
     return `A ${frame.isExtended ? '29' : '11'}-bit CAN id is 0 to ${canIdMax}, not ${frame.canId}.`;
   }
-  if (frame.payload.length > 8) return `A CAN frame carries 0 to 8 bytes, not ${frame.payload.length}.`;
+  const { length } = frame.payload;
+  if (frame.isFd === true) {
+    if (frame.isRemote === true) return 'CAN FD has no remote frames.';
+    return isFdPayloadBytes(length)
+      ? null
+      : `A CAN FD frame carries 0 to 8, 12, 16, 20, 24, 32, 48 or 64 bytes, not ${length}.`;
+  }
+  if (frame.isBitrateSwitched === true) return 'Only a CAN FD frame can switch its bitrate.';
+  if (length > CLASSIC_PAYLOAD_BYTES_MAX) return `A CAN frame carries 0 to 8 bytes, not ${length}.`;
   return null;
 }

@@ -14,6 +14,12 @@ export const FRAME_FLAG = {
   REMOTE: 2,
   /** Not traffic but a report of the controller (CAN_ERR_FLAG); canId holds the error class bits. */
   ERROR: 4,
+  /** CAN FD: up to 64 bytes. */
+  FD: 8,
+  /** The payload of a CAN FD frame was sent at the data bitrate (bit rate switch). */
+  BRS: 16,
+  /** The sender of a CAN FD frame is error-passive (error state indicator). */
+  ESI: 32,
 } as const;
 
 /** Highest 11-bit (standard) identifier. */
@@ -46,11 +52,58 @@ export function canIdOfIdWord(idWord: number, flags: number): number {
 /** Bytes of payload in a classic CAN frame at most. */
 export const CLASSIC_PAYLOAD_BYTES_MAX = 8;
 
+/** Bytes of payload in a CAN FD frame at most. */
+export const FD_PAYLOAD_BYTES_MAX = 64;
+
+/** The lengths of payload that a CAN FD frame can have, by its DLC, 0 to 15 (ISO 11898-1). */
+const FD_PAYLOAD_BYTES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64] as const;
+
+/** Whether a CAN FD frame can have a payload of so many bytes. */
+export function isFdPayloadBytes(bytes: number): boolean {
+  return (FD_PAYLOAD_BYTES as readonly number[]).includes(bytes);
+}
+
+/** Bits of the `flags` byte of a CAN FD frame in SocketCAN (linux/can.h) and in candump logs. */
+const FD_WORD_BRS = 1;
+const FD_WORD_ESI = 2;
+
+/** The FRAME_FLAG bits of a CAN FD frame whose flags byte in SocketCAN is this one. */
+export function flagsOfFdByte(fdByte: number): number {
+  return (
+    FRAME_FLAG.FD |
+    ((fdByte & FD_WORD_BRS) !== 0 ? FRAME_FLAG.BRS : 0) |
+    ((fdByte & FD_WORD_ESI) !== 0 ? FRAME_FLAG.ESI : 0)
+  );
+}
+
+/** The other way round. */
+export function fdByteOfFlags(flags: number): number {
+  return (
+    ((flags & FRAME_FLAG.BRS) !== 0 ? FD_WORD_BRS : 0) | ((flags & FRAME_FLAG.ESI) !== 0 ? FD_WORD_ESI : 0)
+  );
+}
+
+/** The id word of a frame. */
+export function idWordOf(canId: number, flags: number): number {
+  const isExtended = (flags & FRAME_FLAG.EXTENDED) !== 0;
+  const isRemote = (flags & FRAME_FLAG.REMOTE) !== 0;
+  const isError = (flags & FRAME_FLAG.ERROR) !== 0;
+  const flagBits =
+    (isExtended ? ID_WORD_EXTENDED : 0) + (isRemote ? ID_WORD_REMOTE : 0) + (isError ? ID_WORD_ERROR : 0);
+  return canId + flagBits;
+}
+
 /** One frame to send. Frames that come in travel in a FrameBatch instead. */
 export interface CanFrame {
   /** 0 to STANDARD_CAN_ID_MAX, or to EXTENDED_CAN_ID_MAX where `isExtended`. */
   readonly canId: number;
   readonly isExtended: boolean;
-  /** 0 to 8 bytes. */
+  /** 0 to 8 bytes, or what a CAN FD frame can have. */
   readonly payload: Uint8Array;
+  /** A CAN FD frame. */
+  readonly isFd?: boolean;
+  /** Of a CAN FD frame: whether its payload is sent at the data bitrate. */
+  readonly isBitrateSwitched?: boolean;
+  /** Asks for data: as many bytes as `payload` has, whatever they are. Classic CAN only. */
+  readonly isRemote?: boolean;
 }

@@ -16,7 +16,7 @@ const can0 = (changes: Parameters<typeof canController>[0] = {}) =>
   parseLink(ipText(canController(changes)), 'can0');
 const wanted = (settings: Partial<LinkWanted> = {}): LinkWanted => ({
   interfaceName: 'can0',
-  fd: false,
+  fd: 'auto',
   ...settings,
 });
 
@@ -171,14 +171,14 @@ describe('the commands that make an interface as it is to be', () => {
     ['CAN FD', can0(), wanted({ bitrateBitPerS: 500_000, dataBitrateBitPerS: 2_000_000, dataSamplePoint: 0.75 }),
       'data bitrate is none, expected 2000000 bit/s; data sample point is none, expected 0.75; CAN FD is off (MTU 16), expected on (MTU 72)',
       ['down', 'up type can bitrate 500000 dbitrate 2000000 dsample-point 0.75 fd on']],
-    ['CAN FD that is there', can0({ mtu: 72, modes: ['FD'], dataBitrate: 2_000_000 }), wanted({ fd: true, bitrateBitPerS: 500_000, dataBitrateBitPerS: 2_000_000 }), '', []],
-    ['CAN FD without a data bitrate', can0(), wanted({ fd: true }),
+    ['CAN FD that is there', can0({ mtu: 72, modes: ['FD'], dataBitrate: 2_000_000 }), wanted({ fd: 'on', bitrateBitPerS: 500_000, dataBitrateBitPerS: 2_000_000 }), '', []],
+    ['CAN FD without a data bitrate', can0(), wanted({ fd: 'on' }),
       'CAN FD is off (MTU 16), expected on (MTU 72): say its dbitrate in the URL of the bus', []],
     ['a virtual bus that is up', vcan0(), vcanWanted({ bitrateBitPerS: 500_000, restartMs: 100 }), '', []],
     ['a virtual bus that is down', vcan0({ isUp: false }), vcanWanted({ bitrateBitPerS: 500_000 }), '', ['up']],
     ['a virtual bus with a short queue', vcan0({ isUp: false, txqlen: 1 }), vcanWanted({ txQueueFrames: 1000 }),
       'txqueuelen is 1, expected 1000', ['up txqueuelen 1000']],
-    ['a virtual bus without CAN FD', vcan0({ mtu: 16 }), vcanWanted({ fd: true }),
+    ['a virtual bus without CAN FD', vcan0({ mtu: 16 }), vcanWanted({ fd: 'on' }),
       'CAN FD is off (MTU 16), expected on (MTU 72)', ['down', 'up mtu 72']],
   ];
   for (const [what, link, target, differences, commands] of cases) {

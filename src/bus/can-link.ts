@@ -1,5 +1,5 @@
 import { BusError } from '../shared/errors.ts';
-import { BITRATE_BIT_PER_S_DEFAULT, type LinkSettings } from './bus-url.ts';
+import { BITRATE_BIT_PER_S_DEFAULT, type FdMode, type LinkSettings } from './bus-url.ts';
 
 /**
  * A CAN interface as `ip -json -details link show` tells of it, what is to be changed for it to be as wanted,
@@ -55,8 +55,8 @@ export interface CanLink {
 /** How an interface is to be. */
 export interface LinkWanted extends LinkSettings {
   readonly interfaceName: string;
-  /** Whether frames of CAN FD are to be read. */
-  readonly fd: boolean;
+  /** `on`: frames of CAN FD are to be there. */
+  readonly fd: FdMode;
 }
 
 /** One setting that isn't as wanted. */
@@ -213,7 +213,8 @@ export function differencesText(differences: readonly LinkDifference[]): string 
 function isFdMissing(link: CanLink, wanted: LinkWanted): boolean {
   // A controller that is given a data bitrate is switched to CAN FD, whether such frames are read or not: one
   // that doesn't know them would disturb them.
-  const isWanted = wanted.fd || (link.kind === CONTROLLER_KIND && wanted.dataBitrateBitPerS !== undefined);
+  const isWanted =
+    wanted.fd === 'on' || (link.kind === CONTROLLER_KIND && wanted.dataBitrateBitPerS !== undefined);
   return isWanted && link.mtu < CAN_FD_MTU;
 }
 

@@ -98,7 +98,7 @@ export class CandumpDriver implements BusDriver {
 
   #readPaced(batch: FrameBatch, speed: number): ReadOutcome {
     if (this.#pendingAt === this.#pending.count) {
-      this.#pending.count = 0;
+      this.#pending.clear();
       this.#pendingAt = 0;
       if (this.#passEnded && this.#options.loop) this.#options.wait(LOOP_PAUSE_MS);
       if (!this.#parseMore(this.#pending)) return 'ended';
@@ -126,7 +126,7 @@ export class CandumpDriver implements BusDriver {
       if (dueUs > elapsedUs) return Math.ceil((dueUs - elapsedUs) / 1000);
       this.#lastUs = logUs;
       const timestampUs = this.#options.time === 'now' ? Math.round(this.#startedUs + dueUs) : logUs;
-      batch.push(timestampUs, pending.canId[at]!, pending.flags[at]!, pending.payloadOf(at));
+      batch.copy(pending, at, timestampUs);
       this.#pendingAt++;
     }
     return 0;
@@ -199,7 +199,7 @@ export class CandumpDriver implements BusDriver {
   close(): void {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
-    this.#pending.count = 0;
+    this.#pending.clear();
     this.#pendingAt = 0;
   }
 
@@ -211,7 +211,6 @@ export class CandumpDriver implements BusDriver {
       lines_read: parser.linesRead,
       lines_broken: parser.linesBroken,
       first_broken_lines: parser.firstBrokenLines.join(', ') || null,
-      lines_can_fd: parser.linesCanFd,
       loops: this.#loops,
     };
   }

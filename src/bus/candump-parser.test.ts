@@ -49,12 +49,12 @@ function parse(text: string | Uint8Array, chunkBytes: readonly number[] = [1e9],
     buffer.set(bytes.subarray(0, chunkEnd));
     end = chunkEnd;
     do {
-      batch.count = 0;
+      batch.clear();
       start = parser.parse(buffer, start, end, batch);
       frames.push(...framesOf(batch));
     } while (batch.isFull);
   }
-  batch.count = 0;
+  batch.clear();
   parser.parseLastLine(buffer, start, end, batch);
   frames.push(...framesOf(batch));
   return { frames, parser };
@@ -161,12 +161,44 @@ describe('a line that is none of the forms is counted as broken', () => {
   }
 });
 
-test('CAN FD frames are counted, not read', () => {
-  const { frames, parser } = parse('(1.5) can0 123##3112233\n(1.5) can0 18FF1234##1\n(1.5) can0 123#11\n');
-  assert.deepEqual(frames, [frame(0x123, 0, [0x11])]);
-  assert.equal(parser.linesCanFd, 2);
+test('CAN FD frames are read, with their flags and up to 64 bytes', () => {
+  const bytes = Array.from({ length: 64 }, (_, index) => index);
+  const hex = Buffer.from(bytes).toString('hex');
+  const lines = [
+    '(1.5) can0 123##0112233',
+    '(1.5) can0 18FF1234##1',
+    `(1.5) can0 123##3${hex}`,
+    '(1.5) can0 7FF##E1122334455667788',
+    `(1.5) can0 123##2${hex.slice(0, 24)} R`,
+    '(1.5) can0 123#11',
+  ];
+  const { frames, parser } = parse(`${lines.join('\n')}\n`);
+  const { FD, BRS, ESI, EXTENDED } = FRAME_FLAG;
+  assert.deepEqual(frames, [
+    frame(0x123, FD, [0x11, 0x22, 0x33]),
+    frame(0x18ff1234, FD | BRS | EXTENDED, []),
+    frame(0x123, FD | BRS | ESI, bytes),
+    frame(0x7ff, FD | ESI, [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88]),
+    frame(0x123, FD | ESI, bytes.slice(0, 12)),
+    frame(0x123, 0, [0x11]),
+  ]);
   assert.equal(parser.linesBroken, 0);
-  assert.equal(parser.linesRead, 3);
+});
+
+test('what is no length of a CAN FD frame, or no CAN FD frame at all, is broken', () => {
+  const hex = '00'.repeat(65);
+  const lines = [
+    `##0${hex}`,
+    `##0${hex.slice(0, 18)}`,
+    '##',
+    '##G',
+    '##011G',
+    '##01',
+    `##0${hex.slice(0, 126)}`,
+  ];
+  const { frames, parser } = parse(lines.map((data) => `(1.5) can0 123${data}\n`).join(''));
+  assert.deepEqual(frames, []);
+  assert.equal(parser.linesBroken, lines.length);
 });
 
 test('blank lines are read and mean nothing', () => {
@@ -300,7 +332,7 @@ test('any bytes are read without an error, each line once', () => {
       const newlines = bytes.reduce((count, byte) => count + (byte === 10 ? 1 : 0), 0);
       const isUnterminated = bytes.length > 0 && bytes.at(-1) !== 10;
       assert.equal(parser.linesRead, newlines + (isUnterminated ? 1 : 0));
-      assert.ok(frames.length + parser.linesBroken + parser.linesCanFd <= parser.linesRead);
+      assert.ok(frames.length + parser.linesBroken <= parser.linesRead);
       // The chunks change nothing.
       const whole = parse(bytes);
       assert.deepEqual(frames, whole.frames);

@@ -2,10 +2,13 @@ import { LOG_BROKEN_LINES_KEPT, LOG_LINE_BYTES_MAX } from '../shared/limits.ts';
 import {
   CLASSIC_PAYLOAD_BYTES_MAX,
   canIdOfIdWord,
+  FD_PAYLOAD_BYTES_MAX,
   FRAME_FLAG,
+  flagsOfFdByte,
   flagsOfIdWord,
   ID_WORD_ERROR,
   ID_WORD_EXTENDED,
+  isFdPayloadBytes,
   STANDARD_CAN_ID_MAX,
 } from './can-frame.ts';
 import type { FrameBatch } from './frame-batch.ts';
@@ -47,16 +50,16 @@ const CHANNEL_BYTES_MAX = 15;
 /** and ` 123#1122334455667788` with its newline so long. */
 const COMMON_LINE_BYTES_MAX = COMMON_TIMESTAMP_BYTES + CHANNEL_BYTES_MAX + 22;
 
-type LineResult = 'frame' | 'broken' | 'can-fd';
+type LineResult = 'frame' | 'broken';
 
 /**
  * Reads the log format of can-utils (`candump -l` and `-L`), one frame a line:
  *
  *   (1436509052.249713) can0 123#DEADBEEF        11-bit id, data
  *   (1436509052.449847) can0 1F334455#1122 R     29-bit id; what follows the data is ignored
- *   (1436509052.650111) can0 123#R8              remote frame, with or without a length
+ *   (1436509052.650111) can0 123#R8              remote frame, with or without a length (then 0)
  *   (1436509052.650111) can0 20000080#00000000   error frame: CAN_ERR_FLAG within the id
- *   (1436509052.850004) can0 123##3112233        CAN FD: counted, not read yet
+ *   (1436509052.850004) can0 123##3112233        CAN FD: a digit of flags (1 bit rate switch, 2 error state), data
  *
  * It works on bytes and makes no string and no object per line. A line that is none of these is counted
  * with its number and skipped; any bytes whatever are read without an error.
@@ -64,15 +67,16 @@ type LineResult = 'frame' | 'broken' | 'can-fd';
 export class CandumpParser {
   linesRead = 0;
   linesBroken = 0;
-  linesCanFd = 0;
   /** Line numbers, from 1, of the first broken lines. */
   readonly firstBrokenLines: number[] = [];
 
   #timestampUs = 0;
   #idWord = 0;
-  #isRemote = false;
+  /** FRAME_FLAG bits beyond those of the id word. */
+  #flags = 0;
   #payloadBytes = 0;
   #inLongLine = false;
+  readonly #data = new Uint8Array(FD_PAYLOAD_BYTES_MAX);
 
   /**
    * Appends the frames of the whole lines in bytes[start, end) to the batch until it is full.
@@ -118,8 +122,6 @@ export class CandumpParser {
     const result = isTooLong ? 'broken' : this.#parseLine(bytes, start, end, batch);
     if (result === 'frame') {
       this.#append(batch);
-    } else if (result === 'can-fd') {
-      this.linesCanFd++;
     } else {
       this.linesBroken++;
       if (this.firstBrokenLines.length < LOG_BROKEN_LINES_KEPT) this.firstBrokenLines.push(this.linesRead);
@@ -127,7 +129,7 @@ export class CandumpParser {
   }
 
   #append(batch: FrameBatch): void {
-    const flags = flagsOfIdWord(this.#idWord) | (this.#isRemote ? FRAME_FLAG.REMOTE : 0);
+    const flags = flagsOfIdWord(this.#idWord) | this.#flags;
     const at = batch.count;
     batch.timestampUs[at] = this.#timestampUs;
     batch.canId[at] = canIdOfIdWord(this.#idWord, flags);
@@ -160,7 +162,7 @@ export class CandumpParser {
     // Eight digits are a 29-bit id, unless they say by their flag that they are an error's class bits.
     this.#idWord = idDigits === 8 && (idWord & ID_WORD_ERROR) === 0 ? idWord | ID_WORD_EXTENDED : idWord;
 
-    if (at < end && bytes[at] === HASH) return 'can-fd';
+    if (at < end && bytes[at] === HASH) return this.#parseFd(bytes, at + 1, end, batch);
     if (at < end && bytes[at] === LETTER_R) return this.#parseRemote(bytes, at + 1, end);
     return this.#parsePayload(bytes, at, end, batch);
   }
@@ -193,33 +195,52 @@ export class CandumpParser {
   }
 
   #parseRemote(bytes: Uint8Array, start: number, end: number): LineResult {
-    this.#isRemote = true;
+    this.#flags = FRAME_FLAG.REMOTE;
     this.#payloadBytes = 0;
     let at = start;
     if (at < end && bytes[at] !== SPACE) {
       const length = bytes[at]! - DIGIT_0;
       if (length < 0 || length > CLASSIC_PAYLOAD_BYTES_MAX) return 'broken';
+      this.#payloadBytes = length;
       at++;
     }
     return this.#endsHere(bytes, at, end) ? 'frame' : 'broken';
   }
 
   #parsePayload(bytes: Uint8Array, start: number, end: number, batch: FrameBatch): LineResult {
-    this.#isRemote = false;
-    const payload = batch.payload;
-    const first = batch.count * CLASSIC_PAYLOAD_BYTES_MAX;
+    this.#flags = 0;
+    const at = this.#parseData(bytes, start, end, CLASSIC_PAYLOAD_BYTES_MAX);
+    if (at < 0 || !this.#endsHere(bytes, at, end)) return 'broken';
+    batch.payload.set(this.#data.subarray(0, this.#payloadBytes), batch.count * CLASSIC_PAYLOAD_BYTES_MAX);
+    return 'frame';
+  }
+
+  #parseFd(bytes: Uint8Array, start: number, end: number, batch: FrameBatch): LineResult {
+    const fdByte = start < end ? HEX_VALUE[bytes[start]!]! : NOT_HEX;
+    if (fdByte === NOT_HEX) return 'broken';
+    this.#flags = flagsOfFdByte(fdByte);
+    const at = this.#parseData(bytes, start + 1, end, FD_PAYLOAD_BYTES_MAX);
+    if (at < 0 || !isFdPayloadBytes(this.#payloadBytes) || !this.#endsHere(bytes, at, end)) return 'broken';
+    const data = this.#data.subarray(0, this.#payloadBytes);
+    if (data.length > CLASSIC_PAYLOAD_BYTES_MAX) batch.longPayload.set(data, batch.takeLongPlace());
+    else batch.payload.set(data, batch.count * CLASSIC_PAYLOAD_BYTES_MAX);
+    return 'frame';
+  }
+
+  /** Reads hexadecimal bytes, `most` at most, into #data; returns where they end, or -1. */
+  #parseData(bytes: Uint8Array, start: number, end: number, most: number): number {
     let at = start;
     let length = 0;
     while (at + 1 < end) {
       const high = HEX_VALUE[bytes[at]!]!;
       if (high === NOT_HEX) break;
       const low = HEX_VALUE[bytes[at + 1]!]!;
-      if (low === NOT_HEX || length === CLASSIC_PAYLOAD_BYTES_MAX) return 'broken';
-      payload[first + length++] = (high << 4) | low;
+      if (low === NOT_HEX || length === most) return -1;
+      this.#data[length++] = (high << 4) | low;
       at += 2;
     }
     this.#payloadBytes = length;
-    return this.#endsHere(bytes, at, end) ? 'frame' : 'broken';
+    return at;
   }
 
   /** Whether the frame ends at `at`: there the line does, or a space or candump's raw DLC (`_9`) follows. */

@@ -41,7 +41,7 @@ export class LinkSetup {
     if (this.#url.configure) return;
     this.#warning = null;
     const { interfaceName, fd } = this.#url;
-    if (!fd && !hasLinkSettings(this.#url)) return;
+    if (fd !== 'on' && !hasLinkSettings(this.#url)) return;
     try {
       const link = readLink(interfaceName);
       const differences = linkDifferences(link, this.#url);

@@ -24,7 +24,9 @@ export const SK_MEMINFO_DROPS = 8;
 export const SK_MEMINFO_WORDS = 9;
 
 export const SOL_CAN_RAW = 101;
+export const CAN_RAW_FILTER = 1;
 export const CAN_RAW_ERR_FILTER = 2;
+export const CAN_RAW_FD_FRAMES = 5;
 /** Every class of error frames. */
 export const CAN_ERR_MASK = 0x1fff_ffff;
 
@@ -47,6 +49,8 @@ export const lastErrno: () => number = () => koffi.errno();
 
 export const EAGAIN = koffi.os.errno.EAGAIN as number;
 export const EINTR = koffi.os.errno.EINTR as number;
+export const EINVAL = koffi.os.errno.EINVAL as number;
+export const ENOBUFS = koffi.os.errno.ENOBUFS as number;
 
 export interface LinuxCalls {
   socket(domain: number, type: number, protocol: number): number;

@@ -3,7 +3,7 @@ import { BusError } from '../shared/errors.ts';
 import { BUS_WAIT_MAX_MS, FRAME_GATHER_MS, SOCKET_RECEIVE_BUFFER_BYTES } from '../shared/limits.ts';
 import type { BusDriver, ReadOutcome } from './bus-driver.ts';
 import type { SocketCanUrl } from './bus-url.ts';
-import { type CanFrame, CLASSIC_PAYLOAD_BYTES_MAX, ID_WORD_EXTENDED } from './can-frame.ts';
+import { type CanFrame, FRAME_FLAG, fdByteOfFlags, idWordOf } from './can-frame.ts';
 import { explainInterface, interfaceState } from './can-interfaces.ts';
 import type { FrameBatch } from './frame-batch.ts';
 import { LinkSetup } from './link-setup.ts';
@@ -12,7 +12,9 @@ import {
   CAN_ERR_MASK,
   CAN_RAW,
   CAN_RAW_ERR_FILTER,
+  CAN_RAW_FD_FRAMES,
   createEventFd,
+  EINVAL,
   errnoName,
   type LinuxCalls,
   lastErrno,
@@ -33,7 +35,8 @@ import {
 } from './linux.ts';
 import { SocketCanReceiver } from './socketcan-receiver.ts';
 
-const FRAME_BYTES = 16;
+const CLASSIC_FRAME_BYTES = 16; // struct can_frame
+const FD_FRAME_BYTES = 72; // struct canfd_frame
 const ADDRESS_BYTES = 24; // struct sockaddr_can
 
 /**
@@ -119,6 +122,7 @@ export class SocketCanDriver implements BusDriver {
     this.#setOption(SOL_SOCKET, SO_TIMESTAMP, on, 'SO_TIMESTAMP');
     this.#setOption(SOL_SOCKET, SO_RXQ_OVFL, on, 'SO_RXQ_OVFL');
     this.#setOption(SOL_CAN_RAW, CAN_RAW_ERR_FILTER, new Int32Array([CAN_ERR_MASK]), 'CAN_RAW_ERR_FILTER');
+    if (this.#options.fd !== 'off') this.#setOption(SOL_CAN_RAW, CAN_RAW_FD_FRAMES, on, 'CAN_RAW_FD_FRAMES');
     const wanted = new Int32Array([SOCKET_RECEIVE_BUFFER_BYTES]);
     // Beyond net.core.rmem_max it needs CAP_NET_ADMIN; without the right, as much as is allowed.
     if (this.#linux.setsockopt(this.#fd, SOL_SOCKET, SO_RCVBUFFORCE, wanted, 4) < 0) {
@@ -186,19 +190,16 @@ export class SocketCanDriver implements BusDriver {
   }
 
   send(frame: CanFrame): void {
-    const data = new Uint8Array(FRAME_BYTES);
-    new DataView(data.buffer).setUint32(
-      0,
-      frame.isExtended ? frame.canId | ID_WORD_EXTENDED : frame.canId,
-      true,
-    );
-    data[4] = frame.payload.length;
-    data.set(frame.payload.subarray(0, CLASSIC_PAYLOAD_BYTES_MAX), 8);
-    this.#check(
-      this.#linux.write(this.#fd, data, FRAME_BYTES),
-      `sending on ${this.#options.interfaceName}`,
-      'BUS_SEND_FAILED',
-    );
+    const data = frameBytes(frame);
+    const sent = this.#linux.write(this.#fd, data, data.length);
+    const { interfaceName } = this.#options;
+    if (sent < 0 && frame.isFd === true && lastErrno() === EINVAL) {
+      throw new BusError(
+        'BUS_SEND_FAILED',
+        `${interfaceName} takes no CAN FD frames: it is set for classic CAN (MTU 16), or the bus's URL says fd=off.`,
+      );
+    }
+    this.#check(sent, `sending on ${interfaceName}`, 'BUS_SEND_FAILED');
   }
 
   close(): void {
@@ -232,4 +233,18 @@ export class SocketCanDriver implements BusDriver {
   #check(result: number, what: string, code: string): void {
     if (result < 0) throw new BusError(code, `${what} failed: ${errnoName(lastErrno())}`);
   }
+}
+
+/** A frame as the kernel takes it: struct can_frame or struct canfd_frame (linux/can.h). */
+function frameBytes({ canId, isExtended, payload, isFd, isBitrateSwitched, isRemote }: CanFrame): Uint8Array {
+  const flags =
+    (isExtended ? FRAME_FLAG.EXTENDED : 0) |
+    (isRemote === true ? FRAME_FLAG.REMOTE : 0) |
+    (isBitrateSwitched === true ? FRAME_FLAG.BRS : 0);
+  const data = new Uint8Array(isFd === true ? FD_FRAME_BYTES : CLASSIC_FRAME_BYTES);
+  new DataView(data.buffer).setUint32(0, idWordOf(canId, flags), true);
+  data[4] = payload.length;
+  if (isFd === true) data[5] = fdByteOfFlags(flags);
+  data.set(payload, 8);
+  return data;
 }

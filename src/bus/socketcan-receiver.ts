@@ -1,5 +1,11 @@
 import { FRAMES_PER_SYSTEM_CALL_MAX } from '../shared/limits.ts';
-import { CLASSIC_PAYLOAD_BYTES_MAX, canIdOfIdWord, flagsOfIdWord } from './can-frame.ts';
+import {
+  CLASSIC_PAYLOAD_BYTES_MAX,
+  canIdOfIdWord,
+  FD_PAYLOAD_BYTES_MAX,
+  flagsOfFdByte,
+  flagsOfIdWord,
+} from './can-frame.ts';
 import type { FrameBatch } from './frame-batch.ts';
 import {
   allocateStable,
@@ -16,12 +22,14 @@ import {
 // The layouts of recvmmsg's arguments on 64-bit Linux, in bytes (and words of 4 bytes where it says so).
 const MESSAGE_BYTES = 64; // struct mmsghdr: struct msghdr of 56, then the received length
 const IOVEC_BYTES = 16;
-const FRAME_BYTES = 16; // struct can_frame: id, length, 3 bytes of padding, 8 bytes of data
+const FRAME_BYTES = 72; // struct canfd_frame: id, length, flags, 2 bytes of padding, 64 bytes of data
+const CLASSIC_FRAME_BYTES = 16; // struct can_frame: the same with 8 bytes of data
 const CONTROL_BYTES = 64; // room for a timestamp (32) and a drop count (24)
 const MESSAGE_WORDS = MESSAGE_BYTES / 4;
 const FRAME_WORDS = FRAME_BYTES / 4;
 const CONTROL_WORDS = CONTROL_BYTES / 4;
 const CONTROL_LENGTH_WORD = 40 / 4; // msg_controllen
+const RECEIVED_LENGTH_WORD = 56 / 4; // msg_len of struct mmsghdr
 const CONTROL_HEADER_WORDS = 16 / 4; // struct cmsghdr: length (8 bytes), level, type
 
 const TWO_TO_32 = 2 ** 32;
@@ -74,7 +82,8 @@ export class SocketCanReceiver {
    */
   receive(fd: number, batch: FrameBatch): number {
     for (;;) {
-      const room = Math.min(FRAMES_PER_SYSTEM_CALL_MAX, batch.capacity - batch.count);
+      // Any of them may have a long payload.
+      const room = Math.min(FRAMES_PER_SYSTEM_CALL_MAX, batch.capacity - batch.count, batch.longRoom);
       if (room === 0) return 0;
       for (let index = 0; index < room; index++) {
         // The kernel wrote how much of the control buffer it used; it is to have all of it again.
@@ -97,16 +106,25 @@ export class SocketCanReceiver {
     for (let index = 0; index < received; index++) {
       const frame = index * FRAME_WORDS;
       const idWord = frameWords[frame]!;
-      const flags = flagsOfIdWord(idWord);
+      const isFd = this.#messageWords[index * MESSAGE_WORDS + RECEIVED_LENGTH_WORD]! > CLASSIC_FRAME_BYTES;
+      const fdFlags = isFd ? flagsOfFdByte(this.#frameBytes[index * FRAME_BYTES + 5]!) : 0;
+      const flags = flagsOfIdWord(idWord) | fdFlags;
       batch.canId[at] = canIdOfIdWord(idWord, flags);
       batch.flags[at] = flags;
+      const payloadBytes = this.#frameBytes[index * FRAME_BYTES + 4]!;
       batch.payloadBytes[at] = Math.min(
-        this.#frameBytes[index * FRAME_BYTES + 4]!,
-        CLASSIC_PAYLOAD_BYTES_MAX,
+        payloadBytes,
+        isFd ? FD_PAYLOAD_BYTES_MAX : CLASSIC_PAYLOAD_BYTES_MAX,
       );
       const payload = index * FRAME_BYTES + 8;
-      for (let byte = 0; byte < CLASSIC_PAYLOAD_BYTES_MAX; byte++) {
-        batch.payload[at * CLASSIC_PAYLOAD_BYTES_MAX + byte] = this.#frameBytes[payload + byte]!;
+      if (payloadBytes > CLASSIC_PAYLOAD_BYTES_MAX && isFd) {
+        batch.count = at;
+        const long = this.#frameBytes.subarray(payload, payload + batch.payloadBytes[at]!);
+        batch.longPayload.set(long, batch.takeLongPlace());
+      } else {
+        for (let byte = 0; byte < CLASSIC_PAYLOAD_BYTES_MAX; byte++) {
+          batch.payload[at * CLASSIC_PAYLOAD_BYTES_MAX + byte] = this.#frameBytes[payload + byte]!;
+        }
       }
       batch.timestampUs[at] = this.#readControl(index);
       at++;

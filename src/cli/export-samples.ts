@@ -57,18 +57,19 @@ class StoredSamples {
     return this.#series[index]!;
   };
 
-  /** Pages up to what was the newest sample at the start: a writer may be faster than whom we write for. */
+  /** Pages, each good until the next, up to what was the newest sample at the start: a writer may be faster than whom we write for. */
   *pages(): Generator<ColumnsPage> {
     const { fromUs, toUs } = this.#options;
     let cursor: number | undefined;
+    let page: ColumnsPage | undefined;
     for (;;) {
-      const page = this.#reader.columnsOf(this.#isWanted, { fromUs, toUs, cursor });
+      page = this.#reader.columnsOf(this.#isWanted, { fromUs, toUs, cursor }, page);
       const isLast = page.nextCursor === null || page.nextCursor >= this.#lastSeq;
       const known = isLast ? upTo(page, this.#lastSeq) : page;
       this.#pass(known);
       yield known;
       if (isLast) return;
-      cursor = page.nextCursor;
+      cursor = page.nextCursor ?? undefined;
     }
   }
 

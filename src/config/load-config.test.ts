@@ -100,7 +100,7 @@ log:
           kind: 'socketcan',
           interfaceName: 'can0',
           bitrateBitPerS: 250_000,
-          fd: false,
+          fd: 'auto',
           configure: false,
         },
       },

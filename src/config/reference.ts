@@ -123,7 +123,7 @@ const FORMS = [
   '',
   '| url | what it reads | options |',
   '|---|---|---|',
-  '| `socketcan:can0` | a CAN interface of this machine | `configure`, `bitrate` and how else the interface is to be, see below; `fd=off` |',
+  '| `socketcan:can0` | a CAN interface of this machine | `configure`, `bitrate` and how else the interface is to be, see below; `fd=on`, `off` or `auto` |',
   '| `candump:drive.log` | a log file of `candump -l`, replayed | `speed`: times the recorded pace, or `max`; `loop`; `time=now` or `log` (at `speed=max`: `log`): whose timestamps the frames carry |',
   '| `sim:kart` | a simulated kart | `seed` (the same seed gives the same drive), `rate`: times the pace of real time |',
   '',

@@ -9,7 +9,7 @@ const GOOD: ControllerChanges = { txqlen: 1000, restartMs: 100 };
 
 function checked(changes: ControllerChanges, wanted: Partial<LinkWanted> = {}) {
   const link = parseLink(ipText(canController({ ...GOOD, ...changes })), 'can0');
-  return checkLink(link, { interfaceName: 'can0', fd: false, ...wanted });
+  return checkLink(link, { interfaceName: 'can0', fd: 'auto', ...wanted });
 }
 
 function wrong(changes: ControllerChanges, wanted?: Partial<LinkWanted>) {
@@ -47,7 +47,7 @@ describe('a CAN controller', () => {
     ['errors', { state: 'ERROR-PASSIVE', errors: { tx: 128, rx: 0 } }, {}, 'controller', 'warning', /^ERROR-PASSIVE, errors: 128 sending/, /60 ohm/],
     ['some errors', { state: 'ERROR-WARNING' }, {}, 'controller', 'warning', /^ERROR-WARNING/, /60 ohm/],
     ['been off the bus', { busOffs: 1 }, {}, 'controller', 'warning', /off the bus 1 times/, /60 ohm/],
-    ['no CAN FD', {}, { fd: true }, 'settings', 'problem', /^CAN FD off \(MTU 16\)$/, /^$/],
+    ['no CAN FD', {}, { fd: 'on' }, 'settings', 'problem', /^CAN FD off \(MTU 16\)$/, /^$/],
   ];
   for (const [what, changes, wanted, name, outcome, found, remedy] of cases) {
     test(`that has ${what}`, () => {
@@ -70,7 +70,7 @@ describe('a CAN controller', () => {
 
   test('that is virtual has nothing of it all', () => {
     const link = parseLink(ipText(vcan('vcan0', { txqlen: 10 })), 'vcan0');
-    const checks = checkLink(link, { interfaceName: 'vcan0', fd: false, bitrateBitPerS: 500_000 });
+    const checks = checkLink(link, { interfaceName: 'vcan0', fd: 'auto', bitrateBitPerS: 500_000 });
     assert.deepEqual(
       checks.map(({ name, outcome, found }) => [name, outcome, found]),
       [['settings', 'ok', 'vcan, MTU 72']],

@@ -20,13 +20,28 @@ interface BlockRow extends PageOfBytes {
 /** Reads blocks, each with the clock that it follows. */
 export class BlockReader {
   readonly #pages: StatementSync;
+  readonly #quarantined: StatementSync;
   readonly #onDamage: OnDamage;
   /** Of those who follow nobody, the latest; a leader's followers are read soon after it. */
   readonly #clocks = new Map<number, BlockClock>();
+  /** Blocks that were found to be damaged before: nobody needs to be told again. */
+  readonly #passedOver = new Set<number>();
 
   constructor(database: DatabaseSync, onDamage: OnDamage) {
     this.#pages = database.prepare(selectPages(STORED.blocks, ['count'], 'blocks.id = ?'));
+    this.#quarantined = database.prepare('SELECT id FROM quarantined_blocks');
     this.#onDamage = onDamage;
+  }
+
+  /** Begins to read in a snapshot of the database. */
+  begin(): void {
+    for (const { id } of this.#quarantined.all() as unknown as { id: number }[]) this.#passedOver.add(id);
+  }
+
+  /** Ends it: another snapshot may have other blocks under the same ids. */
+  end(): void {
+    this.#clocks.clear();
+    this.#passedOver.clear();
   }
 
   /**
@@ -34,17 +49,18 @@ export class BlockReader {
    * read, which is told. Columns that it gives of its own are not to be changed.
    */
   read({ id, count, leader }: BlockHeader, into?: BlockColumns): BlockColumns | null {
-    const columns = readable(`block ${id}`, this.#onDamage, () => {
-      const clock = leader === null ? undefined : this.#clockOf(leader);
-      return decodeBlock(this.#bytesOf(id).bytes, count, clock, into);
-    });
+    if (this.#passedOver.has(id)) return null;
+    const columns = readable(
+      `block ${id}`,
+      this.#onDamage,
+      () => {
+        const clock = leader === null ? undefined : this.#clockOf(leader);
+        return decodeBlock(this.#bytesOf(id).bytes, count, clock, into);
+      },
+      id,
+    );
     if (columns !== null && leader === null && into === undefined) this.#keep(id, columns);
     return columns;
-  }
-
-  /** Forgets the clocks: another snapshot may have other blocks under the same ids. */
-  forget(): void {
-    this.#clocks.clear();
   }
 
   #clockOf(leader: number): BlockClock {

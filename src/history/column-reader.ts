@@ -90,19 +90,28 @@ export class ColumnReader {
     );
   }
 
-  /** The samples of `series` (indexes, of `seriesCount` in all) after the cursor, as many as a page has. */
-  page(series: readonly number[], span: ColumnSpan, tail: readonly Run[], seriesCount: number): ColumnsPage {
-    const samplesMax = this.#pageSamplesMax;
+  /**
+   * The samples of `series` (indexes, of `seriesCount` in all) after the cursor, as many as a page has. The columns of a
+   * page that is given are filled again, if they are long enough.
+   */
+  page(
+    series: readonly number[],
+    span: ColumnSpan,
+    tail: readonly Run[],
+    seriesCount: number,
+    reuse?: ColumnsPage,
+  ): ColumnsPage {
     const { fromUs, toUs, cursor = 0 } = span;
     const list = JSON.stringify(series);
-    let page: GrowingColumns | undefined;
+    const page = new GrowingColumns(span, this.#pageSamplesMax, reuse);
+    let isFirst = true;
     for (const row of this.#segments.iterate(cursor, fromUs, toUs)) {
       const segment = row as unknown as SegmentRow;
-      page ??= new GrowingColumns(span, this.#roomFor(segment, list, span));
-      this.#addSegment(page, segment, list, span);
-      if (page.count > samplesMax) return page.finish(samplesMax);
+      if (isFirst) page.reserve(this.#roomFor(segment, list, span));
+      isFirst = false;
+      if (!this.#addSegment(page, segment, list, span)) return page.finish(true);
+      if (page.isFull) return page.finish();
     }
-    page ??= new GrowingColumns(span, 0);
     const bySeries = new Uint8Array(seriesCount);
     for (const index of series) bySeries[index] = 1;
     for (const row of this.#chunks.iterate(cursor, fromUs, toUs)) {
@@ -110,25 +119,26 @@ export class ColumnReader {
       const what = `the chunk of samples ${firstSeq} to ${firstSeq + count - 1}`;
       const view = readable(what, this.#onDamage, () => viewChunk(samples, count, base_timestamp_us));
       if (view !== null) page.pick({ firstSeq, ...view }, bySeries);
-      if (page.count > samplesMax) return page.finish(samplesMax);
+      if (page.isFull) return page.finish();
     }
     for (const run of tail) {
       const isOutside = run.lastSeq <= cursor || run.maxTimestampUs < fromUs || run.minTimestampUs >= toUs;
       if (isOutside) continue;
       const { firstSeq, timestampUs, ...columns } = run.read({ bySeries, isEverything: false, key: '' });
       page.pick({ firstSeq, baseUs: 0, timeUs: timestampUs, ...columns }, bySeries);
-      if (page.count > samplesMax) break;
+      if (page.isFull) break;
     }
-    return page.finish(samplesMax);
+    return page.finish();
   }
 
-  /** How many samples the blocks from a segment on have, up to a page and what its last block has too many. */
+  /** How many samples the blocks from a segment on have, up to two pages: a block may go beyond the first. */
   #roomFor({ first_block }: SegmentRow, list: string, { fromUs, toUs }: ColumnSpan): number {
     const row = this.#blocksCount.get(list, first_block, Number.MAX_SAFE_INTEGER, fromUs, toUs);
-    return Math.min(Number(row!.count), this.#pageSamplesMax);
+    return Math.min(Number(row!.count), 2 * this.#pageSamplesMax);
   }
 
-  #addSegment(page: GrowingColumns, segment: SegmentRow, list: string, span: ColumnSpan): void {
+  /** False where it would go beyond a page that has some: the next page begins with it, so it isn't decoded twice. */
+  #addSegment(page: GrowingColumns, segment: SegmentRow, list: string, span: ColumnSpan): boolean {
     const { first_seq: firstSeq, first_block, last_block } = segment;
     const { fromUs, toUs, cursor = 0 } = span;
     const isIn = (row: BlockRow) =>
@@ -137,12 +147,13 @@ export class ColumnReader {
     const found = this.#blocksOfSeries.all(list, first_block, last_block, fromUs, toUs);
     const rows = found as unknown as BlockRow[];
     const [row] = rows;
-    if (row !== undefined && rows.length === 1) {
+    if (row === undefined) return true;
+    if (!page.hasRoomFor(rows.reduce((sum, { count }) => sum + count, 0))) return false;
+    if (rows.length === 1) {
       const columns = this.#blocks.read(row, page.room(row.count));
       if (columns !== null) page.took(row.count, row.series, isIn(row));
-      return;
-    }
-    if (rows.length > 0) page.add(this.#merged(segment, rows, JSON.stringify([list, fromUs, toUs])));
+    } else page.add(this.#merged(segment, rows, JSON.stringify([list, fromUs, toUs])));
+    return true;
   }
 
   #merged({ first_seq, last_seq }: SegmentRow, rows: readonly BlockRow[], key: string): MergedSamples {
@@ -161,45 +172,63 @@ export class ColumnReader {
   }
 }
 
+const NO_ROOM = new ArrayBuffer(0);
+
 /** Samples of a span, as columns that grow. */
 class GrowingColumns {
   readonly #span: ColumnSpan;
+  readonly #samplesMax: number;
   #seq: Float64Array<ArrayBuffer>;
   #timestampUs: Float64Array<ArrayBuffer>;
   #rawValue: Float64Array<ArrayBuffer>;
   #series: Uint16Array<ArrayBuffer>;
   count = 0;
 
-  constructor(span: ColumnSpan, capacity: number) {
+  /** `samplesMax` make a page. */
+  constructor(span: ColumnSpan, samplesMax: number, reuse?: ColumnsPage) {
     this.#span = span;
+    this.#samplesMax = samplesMax;
+    this.#seq = new Float64Array(reuse?.seq.buffer ?? NO_ROOM);
+    this.#timestampUs = new Float64Array(reuse?.timestampUs.buffer ?? NO_ROOM);
+    this.#rawValue = new Float64Array(reuse?.rawValue.buffer ?? NO_ROOM);
+    this.#series = new Uint16Array(reuse?.series.buffer ?? NO_ROOM);
+  }
+
+  /** Whether there is more than a page, so that it is known that another follows. */
+  get isFull(): boolean {
+    return this.count > this.#samplesMax;
+  }
+
+  /** Whether so many samples more fit into the page; anything fits into an empty one. */
+  hasRoomFor(count: number): boolean {
+    return this.count === 0 || this.count + count <= this.#samplesMax;
+  }
+
+  /** Makes room for so many samples in all. */
+  reserve(capacity: number): void {
+    const { count } = this;
+    if (capacity <= this.#seq.length) return;
+    const [seq, timestampUs, rawValue, series] = [this.#seq, this.#timestampUs, this.#rawValue, this.#series];
     this.#seq = new Float64Array(capacity);
     this.#timestampUs = new Float64Array(capacity);
     this.#rawValue = new Float64Array(capacity);
     this.#series = new Uint16Array(capacity);
+    if (count === 0) return;
+    this.#seq.set(seq.subarray(0, count));
+    this.#timestampUs.set(timestampUs.subarray(0, count));
+    this.#rawValue.set(rawValue.subarray(0, count));
+    this.#series.set(series.subarray(0, count));
   }
 
   /** Room behind the samples for `count` more. */
   room(count: number): BlockColumns {
     const end = this.count + count;
-    if (end > this.#seq.length) this.#grow(Math.max(end, 2 * this.#seq.length));
+    if (end > this.#seq.length) this.reserve(Math.max(end, 2 * this.#seq.length));
     return {
       seq: this.#seq.subarray(this.count, end),
       timestampUs: this.#timestampUs.subarray(this.count, end),
       rawValue: this.#rawValue.subarray(this.count, end),
     };
-  }
-
-  #grow(capacity: number): void {
-    const { count } = this;
-    const grown = new GrowingColumns(this.#span, capacity);
-    grown.#seq.set(this.#seq.subarray(0, count));
-    grown.#timestampUs.set(this.#timestampUs.subarray(0, count));
-    grown.#rawValue.set(this.#rawValue.subarray(0, count));
-    grown.#series.set(this.#series.subarray(0, count));
-    this.#seq = grown.#seq;
-    this.#timestampUs = grown.#timestampUs;
-    this.#rawValue = grown.#rawValue;
-    this.#series = grown.#series;
   }
 
   /** Takes what was written into the room, of one series; unless all of it is in the span, what is. */
@@ -216,8 +245,8 @@ class GrowingColumns {
   /** Adds those of the samples that lie in the span. */
   add(samples: BlockColumns & { readonly series: Uint16Array }): void {
     const { seq, timestampUs, rawValue, series } = samples;
-    this.room(seq.length);
-    for (let at = 0; at < seq.length; at++) {
+    this.room(Math.min(seq.length, this.#samplesMax + 1));
+    for (let at = 0; at < seq.length && !this.isFull; at++) {
       this.#append(seq[at]!, timestampUs[at]!, rawValue[at]!, series[at]!);
     }
   }
@@ -245,16 +274,16 @@ class GrowingColumns {
     this.count++;
   }
 
-  /** A page of the first samples, `samplesMax` at most. */
-  finish(samplesMax: number): ColumnsPage {
-    const count = Math.min(this.count, samplesMax);
+  /** A page of the first samples. `isFollowed`: another follows, as does one where there are more samples. */
+  finish(isFollowed = this.isFull): ColumnsPage {
+    const count = Math.min(this.count, this.#samplesMax);
     const seq = this.#seq.subarray(0, count);
     return {
       seq,
       timestampUs: this.#timestampUs.subarray(0, count),
       rawValue: this.#rawValue.subarray(0, count),
       series: this.#series.subarray(0, count),
-      nextCursor: this.count > samplesMax ? seq[count - 1]! : null,
+      nextCursor: isFollowed ? seq[count - 1]! : null,
     };
   }
 }

@@ -34,6 +34,7 @@ const SMALL_TABLES = new Set([
   'totals',
   'segments',
   'chunks',
+  'quarantined_blocks',
 ]);
 
 const WAL_HEADER_BYTES = 32;

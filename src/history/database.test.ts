@@ -35,6 +35,7 @@ const TABLES = [
   'gaps',
   'protocols',
   'quarantine',
+  'quarantined_blocks',
   'rollup_pages',
   'rollup_segments',
   'rollups',

@@ -91,6 +91,28 @@ function plot(reader: HistoryReader, fromS: number, toS: number, points: number)
   return JSON.parse(new TextDecoder().decode(reader.series({ signals, messageType, fromUs, toUs, points })));
 }
 
+test('a block is quarantined if it cannot be read, and forgotten with its segment', (t) => {
+  const { database, writer, drive } = open(t, { maxSamples: 20_000 });
+  drive(0, 100);
+  const [damaged, healthy] = database
+    .prepare('SELECT id FROM blocks WHERE leader IS NULL ORDER BY id LIMIT 2')
+    .all()
+    .map(({ id }) => Number(id)) as [number, number];
+  database.prepare('UPDATE blocks SET bytes = 1 WHERE id = ?').run(damaged);
+  for (const id of [damaged, healthy, 1_000_000]) writer.quarantine(id, 'something');
+  writer.commit(START_US);
+  assert.deepEqual(
+    database
+      .prepare('SELECT * FROM quarantined_blocks')
+      .all()
+      .map((row) => ({ ...row })),
+    [{ id: damaged, found: 'something' }],
+  );
+  drive(100, 2000);
+  assert.equal(count(database, 'blocks', `id = ${damaged}`), 0);
+  assert.equal(count(database, 'quarantined_blocks'), 0);
+});
+
 test('a proper end leaves no room unused', (t) => {
   const { path, database, writer, drive, reader } = open(t, {});
   drive(0, 600);

@@ -90,6 +90,7 @@ export class Expiry {
   readonly #oldSegments: StatementSync;
   readonly #deleteBlocks: StatementSync;
   readonly #deletePages: StatementSync;
+  readonly #releaseBlocks: StatementSync;
   readonly #deleteSegment: StatementSync;
   readonly #oldestChunk: StatementSync;
   readonly #deleteChunk: StatementSync;
@@ -115,6 +116,7 @@ export class Expiry {
     this.#oldestSegments = database.prepare(`${segment} ORDER BY first_seq LIMIT ?`);
     this.#oldSegments = database.prepare(`${segment} WHERE max_timestamp_us < ? LIMIT ?`);
     this.#deleteBlocks = database.prepare('DELETE FROM blocks WHERE id BETWEEN ? AND ?');
+    this.#releaseBlocks = database.prepare('DELETE FROM quarantined_blocks WHERE id BETWEEN ? AND ?');
     this.#deletePages = database.prepare(
       `DELETE FROM block_pages WHERE id BETWEEN
        (SELECT first_byte / ${PAGE_CONTENT_BYTES} FROM blocks WHERE id = ?) AND
@@ -175,6 +177,7 @@ export class Expiry {
       this.#rollUp(segment);
       this.#deletePages.run(segment.first_block, segment.last_block);
       this.#deleteBlocks.run(segment.first_block, segment.last_block);
+      this.#releaseBlocks.run(segment.first_block, segment.last_block);
       this.#deleteSegment.run(segment.first_seq);
       dropped.samples += segment.count;
     }
@@ -191,7 +194,7 @@ export class Expiry {
     const blocks = this.#blocksOfSegment.all(first_block, last_block) as unknown as BlockRow[];
     const slow = blocks.filter(({ series }) => !done.has(series));
     this.#rollups.insert(SECOND, first_seq, this.#rollupsOf(slow));
-    this.#blocks.forget();
+    this.#blocks.end();
   }
 
   *#rollupsOf(blocks: readonly BlockRow[]): Generator<SeriesRollup> {

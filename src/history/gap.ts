@@ -5,10 +5,11 @@ import { GAP_MERGE_MS, GAPS_UNSTORED_MAX } from '../shared/limits.ts';
  * queue         samples that came while no batch was free: the writer was too far behind
  * disk          samples of a commit that failed
  * bus_down      a live bus wasn't being read: its interface was missing, down or deleted, or its thread had died
+ * bus_off       the controller of a live bus took no part in it: too many of what it sent were errors
  * service_down  no live bus was being recorded: the service wasn't running, or the machine slept, or its clock
  *               was set forward
  */
-export const GAP_CAUSES = ['kernel', 'queue', 'disk', 'bus_down', 'service_down'] as const;
+export const GAP_CAUSES = ['kernel', 'queue', 'disk', 'bus_down', 'bus_off', 'service_down'] as const;
 
 export type GapCause = (typeof GAP_CAUSES)[number];
 

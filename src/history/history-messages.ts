@@ -10,6 +10,7 @@ import type {
   HistorySize,
   SeriesQuery,
 } from './history-query.ts';
+import type { NewestColumns } from './newest-samples.ts';
 import type { Retention } from './retention.ts';
 
 /** What both history threads are started with. */
@@ -48,6 +49,8 @@ export type ToWriter =
   | { readonly kind: 'samples'; readonly batch: number; readonly count: number }
   /** What is missing; stored with the next commit. */
   | { readonly kind: 'gaps'; readonly gaps: readonly Gap[] }
+  /** A block that the reader couldn't read is to be passed over; stored with the next commit. */
+  | { readonly kind: 'quarantine'; readonly block: number; readonly found: string }
   /** Everything since the last commit becomes durable, if it can; answered with `settled`. */
   | { readonly kind: 'commit' }
   /** The last message; a next start goes on with this number. */
@@ -63,6 +66,7 @@ export type FromWriter =
       /** Samples below may be seen before they are stored: their numbers aren't given again after a crash. */
       readonly reservedSeq: number;
       readonly size: HistorySize;
+      readonly newest: NewestColumns;
       /** What the database says, not what it was asked for. */
       readonly durability: Durability;
       /** The damaged database in whose place this one was begun. */
@@ -90,7 +94,7 @@ export type FromWriter =
 export type Question =
   | { readonly kind: 'page'; readonly query: HistoryQuery }
   | { readonly kind: 'series'; readonly query: SeriesQuery }
-  | { readonly kind: 'columns'; readonly query: ColumnsQuery }
+  | { readonly kind: 'columns'; readonly query: ColumnsQuery; readonly reuse: ColumnsPage | undefined }
   | { readonly kind: 'gaps'; readonly query: GapQuery };
 
 /** A page, of text or of columns, or the JSON text of the answer to any other question. */
@@ -109,5 +113,5 @@ export type ToReader =
 export type FromReader =
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }
   /** Something stored can't be read; the answers pass over it. */
-  | { readonly kind: 'damaged'; readonly message: string }
+  | { readonly kind: 'damaged'; readonly message: string; readonly block: number | null }
   | { readonly kind: 'failed'; readonly id: number; readonly error: StoredError };

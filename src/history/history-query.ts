@@ -74,6 +74,11 @@ export interface ColumnsPage {
   readonly nextCursor: number | null;
 }
 
+/** What goes from thread to thread with a page. */
+export function buffersOfColumns({ seq, timestampUs, rawValue, series }: ColumnsPage): ArrayBuffer[] {
+  return [seq.buffer, timestampUs.buffer, rawValue.buffer, series.buffer];
+}
+
 /** One quantity of one component, in the numbers of the wire. */
 export interface SignalKey {
   readonly componentType: number;

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { openForReading } from './database.ts';
 import type { Answer, FromReader, HistoryThreadData, Question, ToReader } from './history-messages.ts';
+import { buffersOfColumns } from './history-query.ts';
 import { HistoryReader } from './history-reader.ts';
 import { SampleTail } from './sample-tail.ts';
 
@@ -10,8 +11,8 @@ import { SampleTail } from './sample-tail.ts';
 const port = parentPort!;
 const { path, batches } = workerData as HistoryThreadData;
 const database = openForReading(path);
-const reader = new HistoryReader(database, new SampleTail(batches), (message) =>
-  post({ kind: 'damaged', message }),
+const reader = new HistoryReader(database, new SampleTail(batches), (message, block) =>
+  post({ kind: 'damaged', message, block: block ?? null }),
 );
 
 port.on('message', (message: ToReader) => {
@@ -37,7 +38,7 @@ function answerTo(question: Question): Answer {
     case 'series':
       return reader.series(question.query);
     case 'columns':
-      return reader.columns(question.query);
+      return reader.columns(question.query, question.reuse);
     case 'gaps':
       return reader.gaps(question.query);
   }
@@ -47,8 +48,7 @@ function answerTo(question: Question): Answer {
 function buffersOf(answer: Answer): ArrayBuffer[] {
   if (answer instanceof Uint8Array) return [answer.buffer as ArrayBuffer];
   if ('text' in answer) return [answer.text.buffer as ArrayBuffer];
-  const { seq, timestampUs, rawValue, series } = answer;
-  return [seq.buffer, timestampUs.buffer, rawValue.buffer, series.buffer];
+  return buffersOfColumns(answer);
 }
 
 function post(message: FromReader, transfer: ArrayBuffer[] = []): void {

@@ -5,7 +5,7 @@ import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { batchOf, type PlainSample, seriesRecord } from '../../test/support/samples.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
-import type { SampleReply } from '../api/schemas.ts';
+import type { SampleReply, SeriesReply } from '../api/schemas.ts';
 import { toPhysical } from '../protocol/physical-value.ts';
 import { openForReading, openForWriting } from './database.ts';
 import type { ColumnsPage, ColumnsQuery, HistoryFilter, HistoryPage, HistoryQuery } from './history-query.ts';
@@ -254,8 +254,11 @@ test('following the cursor gives every sample once, in order', (t) => {
 function columnRows(reader: HistoryReader, query: ColumnsQuery, pageSamplesMax: number): NumberedSample[] {
   const rows: NumberedSample[] = [];
   let cursor: number | null = null;
+  let reuse: ColumnsPage | undefined;
   do {
-    const page: ColumnsPage = reader.columns({ ...query, cursor: cursor ?? undefined });
+    const page: ColumnsPage = reader.columns({ ...query, cursor: cursor ?? undefined }, reuse);
+    // Each second page is made anew.
+    reuse = reuse === undefined ? page : undefined;
     const { seq, timestampUs, rawValue, series } = page;
     assert.ok(seq.length <= pageSamplesMax);
     for (let at = 0; at < seq.length; at++) {
@@ -316,6 +319,47 @@ test('columns are what a page gives of a signal, over segments, chunks and the t
     ),
     { numRuns: 100 },
   );
+});
+
+test('a plot tells samples as their definitions meant them', (t) => {
+  const path = join(temporaryDirectory(t), 'collector.db');
+  const database = openForWriting(path);
+  t.after(() => database.close());
+  const writer = new HistoryWriter(database, path, KEEP_EVERYTHING, 8);
+  // The signal came in hertz, then in tenths of a revolution a minute, then in whole ones.
+  const series = [
+    { unit: 'Hz', scale: 1 },
+    { unit: 'rpm', scale: 0.1 },
+    { unit: 'rpm', scale: 1 },
+  ].map((meaning, index) => {
+    const record = seriesRecord(index);
+    return { ...record, definition: { ...record.definition, ...meaning } };
+  });
+  writer.addSeries(series);
+  const rawValues = [2, 4, 100, 300, 20, 40];
+  const samples = rawValues.map((rawValue, at) => ({
+    timestampUs: NOW_US + at * 1_000_000,
+    rawValue,
+    series: Math.floor(at / 2),
+  }));
+  writer.append(batchOf(samples, 1));
+  writer.commit(NOW_US);
+  const { componentType, componentId, commandId, messageType } = series[0]!;
+  const signal = { componentType, componentId, commandId };
+  const plot = (fromS: number, toS: number, points: number) => {
+    const span = { fromUs: NOW_US + fromS * 1_000_000, toUs: NOW_US + toS * 1_000_000, points };
+    const text = new HistoryReader(database).series({ signals: [signal, signal], messageType, ...span });
+    const { signals } = JSON.parse(new TextDecoder().decode(text)) as SeriesReply;
+    // Asked for twice, it is told twice.
+    assert.deepEqual(signals[0], signals[1]);
+    const { unit, count, min, max, mean, last } = signals[0]!;
+    return { unit, count, min, max, mean, last };
+  };
+  const twoS = { unit: 'rpm', count: [0, 2, 2], min: [null, 10, 20], max: [null, 30, 40] };
+  assert.deepEqual(plot(0, 6, 3), { ...twoS, mean: [null, 20, 30], last: [null, 30, 40] });
+  assert.deepEqual(plot(0, 2, 1), { unit: 'Hz', count: [2], min: [2], max: [4], mean: [3], last: [4] });
+  assert.deepEqual(plot(2, 6, 1), { unit: 'rpm', count: [4], min: [10], max: [40], mean: [25], last: [40] });
+  assert.equal(plot(7, 8, 1).unit, 'rpm');
 });
 
 test('columns read the blocks of their signal and span alone', (t) => {

@@ -4,7 +4,12 @@ import { SampleBatch } from '../protocol/sample-batch.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
 import { wallClockUs } from '../shared/clock.ts';
 import { errorCode, errorMessage, HistoryError } from '../shared/errors.ts';
-import { DATABASES_SET_ASIDE_MAX, SAMPLE_BATCHES_PER_COMMIT_MAX, SEGMENT_SAMPLES } from '../shared/limits.ts';
+import {
+  DATABASES_SET_ASIDE_MAX,
+  NEWEST_SAMPLES_KEPT,
+  SAMPLE_BATCHES_PER_COMMIT_MAX,
+  SEGMENT_SAMPLES,
+} from '../shared/limits.ts';
 import {
   checkContents,
   damageOf,
@@ -17,6 +22,7 @@ import { durabilityOf, lockDatabase, openForWriting } from './database.ts';
 import type { FromWriter, StoredError, ToWriter, WriterThreadData } from './history-messages.ts';
 import type { HistorySize } from './history-query.ts';
 import { HistoryWriter } from './history-writer.ts';
+import { type NewestColumns, readNewest } from './newest-samples.ts';
 import { WriteAheadLog } from './write-ahead-log.ts';
 
 /** The thread that writes the database: the only one that ever does. */
@@ -43,7 +49,10 @@ interface Opened {
   readonly database: DatabaseSync;
   readonly writer: HistoryWriter;
   readonly log: WriteAheadLog;
-  readonly stored: ReturnType<HistoryWriter['load']> & { readonly size: HistorySize };
+  readonly stored: ReturnType<HistoryWriter['load']> & {
+    readonly size: HistorySize;
+    readonly newest: NewestColumns;
+  };
 }
 
 /** Opens the database; one that is damaged is set aside, and another begun. Throws what is no damage. */
@@ -60,7 +69,8 @@ function openHistory(): Opened {
     const onDamage = (message: string) => post({ kind: 'damaged', message });
     const writer = new HistoryWriter(database, path, retention, SEGMENT_SAMPLES, onDamage);
     writer.useProtocol(protocolFiles);
-    const stored = { ...writer.load(), size: writer.size() };
+    const newest = readNewest(database, NEWEST_SAMPLES_KEPT, onDamage);
+    const stored = { ...writer.load(), size: writer.size(), newest };
     if (isLive) writer.beginLive(wallClockUs());
     writer.reserve();
     return { database, writer, log: new WriteAheadLog(database, path), stored };
@@ -124,6 +134,9 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
       case 'gaps':
         for (const gap of message.gaps) writer.addGap(gap);
         break;
+      case 'quarantine':
+        writer.quarantine(message.block, message.found);
+        break;
       case 'commit':
         commit();
         post({ kind: 'settled' });
@@ -186,11 +199,12 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
     attempt(() => {
       const startedMs = performance.now();
       committedAtMs = startedMs;
-      const { hasGapsPending } = writer;
+      const { hasGapsPending, samplesKept } = writer;
       const samples = writer.commit(wallClockUs(), isLast);
       const durationMs = performance.now() - startedMs;
       const { reservedSeq } = writer;
-      if (samples > 0 || hasGapsPending) {
+      // Retention may have dropped some where none came.
+      if (samples > 0 || hasGapsPending || writer.samplesKept !== samplesKept) {
         post({ kind: 'committed', reservedSeq, size: writer.size(), samples, durationMs });
       }
     });

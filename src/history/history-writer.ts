@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SampleBatch } from '../protocol/sample-batch.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
 import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SEQ_RESERVED, SERIES_MAX } from '../shared/limits.ts';
+import { BlockQuarantine } from './block-quarantine.ts';
 import { encodeChunk } from './chunk-codec.ts';
 import { Compactor } from './compactor.ts';
 import type { OnDamage } from './damage.ts';
@@ -51,6 +52,7 @@ export class HistoryWriter {
   readonly #compactor: Compactor;
   readonly #expiry: Expiry;
   readonly #gaps: GapLedger;
+  readonly #quarantine: BlockQuarantine;
   readonly #updateTotals: StatementSync;
   readonly #updateReserved: StatementSync;
   readonly #oldestTimestamp: StatementSync;
@@ -127,6 +129,7 @@ export class HistoryWriter {
     this.#newestUs = totals.newest_timestamp_us ?? Number.NEGATIVE_INFINITY;
     this.#recordedUntilUs = totals.recorded_until_us;
     this.#gaps = new GapLedger(database);
+    this.#quarantine = new BlockQuarantine(database);
     this.#gaps.endLasting(this.#recordedUntilUs);
   }
 
@@ -154,6 +157,11 @@ export class HistoryWriter {
 
   addGap(gap: Gap): void {
     this.#gaps.add(gap);
+  }
+
+  /** Has a block passed over from the next commit on, if it can't be read. */
+  quarantine(block: number, found: string): void {
+    this.#quarantine.add(block, found);
   }
 
   /** Whether gaps wait for a commit. */
@@ -219,6 +227,11 @@ export class HistoryWriter {
     this.#compactor.addSeries(series);
   }
 
+  /** What is stored, and hasn't been dropped. */
+  get samplesKept(): number {
+    return this.#samplesKept;
+  }
+
   /** Samples written since the last commit; a failure loses them. */
   get samplesPending(): number {
     return this.#samplesPending;
@@ -282,7 +295,11 @@ export class HistoryWriter {
   commit(wallClockUs: number, isLast = false): number {
     const samples = this.#samplesPending;
     if (this.#isLive) this.#gaps.observeClock(wallClockUs, performance.now());
-    const hasMore = this.#seriesPending.length > 0 || this.#compactor.hasOutput || this.#gaps.hasChanges;
+    const hasMore =
+      this.#seriesPending.length > 0 ||
+      this.#compactor.hasOutput ||
+      this.#gaps.hasChanges ||
+      this.#quarantine.hasChanges;
     if (samples === 0 && !hasMore && !(isLast && this.#isLive)) return 0;
     if (!this.#database.isTransaction) this.#database.exec('BEGIN IMMEDIATE');
     for (const series of this.#seriesPending) this.#storeSeries(series);
@@ -306,6 +323,7 @@ export class HistoryWriter {
     const kept = this.#samplesKept + samples - moved.samplesDamaged - dropped.samples;
     const reservedSeq = this.#nextSeq + SEQ_RESERVED;
     this.#gaps.write();
+    this.#quarantine.write();
     const newestUs = Number.isFinite(this.#newestUs) ? this.#newestUs : null;
     const recordedUntilUs = this.#isLive ? wallClockUs : this.#recordedUntilUs;
     this.#updateTotals.run(this.#nextSeq, reservedSeq, kept, newestUs, recordedUntilUs);
@@ -319,6 +337,7 @@ export class HistoryWriter {
     this.#clearPending();
     this.#compactor.committed();
     this.#gaps.committed();
+    this.#quarantine.committed();
     // What the compactor has read may be gone.
     if (dropped.chunks > 0) this.#compactor.restart();
     this.#expiry.vacuum();

@@ -12,11 +12,13 @@ import type { GapReply, SampleReply } from '../api/schemas.ts';
 import { SeriesTable } from '../protocol/series-table.ts';
 import { HistoryError, QueryError } from '../shared/errors.ts';
 import {
+  CHUNK_SAMPLES_RECENT,
   HISTORY_QUERIES_WAITING_MAX,
   SAMPLE_BATCH_SAMPLES_MAX,
   SAMPLE_BATCHES_FREE_LOW,
   SAMPLE_BATCHES_MAX,
   SAMPLE_BATCHES_PER_COMMIT_MAX,
+  SEGMENT_SAMPLES,
   SEQ_RESERVED,
 } from '../shared/limits.ts';
 import type { Gap } from './gap.ts';
@@ -485,6 +487,46 @@ describe('queries', () => {
     assert.equal(store.status().damages, 1);
   });
 
+  test('that meet a damaged block tell of it once, and then pass over it', async (t) => {
+    const { path, store, table } = await openStore(t);
+    table.add(RPM);
+    table.add({ ...RPM, commandId: 2 });
+    const { componentType, componentId, messageType } = RPM;
+    const columns = (commandId: number) =>
+      store.columns({
+        signal: { componentType, componentId, commandId },
+        messageType,
+        fromUs: 0,
+        toUs: 2 * NOW_US,
+      });
+    for (let count = 0; count < SEGMENT_SAMPLES + CHUNK_SAMPLES_RECENT; count++) {
+      append(store.samples, { timestampUs: NOW_US + count, rawValue: count % 9, series: count & 1 });
+      if (!store.samples.isFull) continue;
+      store.handOver();
+      if (!store.hasRoom) await store.flush();
+    }
+    await store.flush();
+    const other = new DatabaseSync(path);
+    t.after(() => other.close());
+    const count = (sql: string) => Number(Object.values(other.prepare(sql).get()!)[0]);
+    while (count('SELECT count(*) FROM segments') === 0) {
+      await store.flush();
+      await sleep(20);
+    }
+    const whole = await columns(2);
+    other.exec(`UPDATE block_pages SET bytes = zeroblob(length(bytes))
+      WHERE id = (SELECT min(first_byte) / 4057 FROM blocks WHERE series = 1)`);
+    const recent = await columns(2);
+    assert.ok(whole.seq[0] === 2 && recent.seq[0]! > SEGMENT_SAMPLES);
+    assert.equal(store.status().damages, 1);
+    while (count('SELECT count(*) FROM quarantined_blocks') === 0) await store.flush();
+    assert.deepEqual((await columns(2)).seq, recent.seq);
+    assert.equal(store.status().damages, 1);
+    // The other signal's block has a page of its own and the first one, perhaps.
+    const { found } = other.prepare('SELECT found FROM quarantined_blocks').get() as { found: string };
+    assert.match(found, /^block \d+: A block of samples can't be read/);
+  });
+
   test('for columns are answered with those of stored samples and of the others', async (t) => {
     const { store, table } = await openStore(t);
     table.add(RPM);
@@ -496,13 +538,22 @@ describe('queries', () => {
     const { componentType, componentId, commandId, messageType } = RPM;
     const signal = { componentType, componentId, commandId };
     const span = { fromUs: NOW_US + 1, toUs: NOW_US + 10 };
-    assert.deepEqual(await store.columns({ signal, messageType, ...span }), {
+    const page = await store.columns({ signal, messageType, ...span });
+    assert.deepEqual(page, {
       seq: Float64Array.of(2, 3, 5),
       timestampUs: Float64Array.of(NOW_US + 1, NOW_US + 2, NOW_US + 9),
       rawValue: Float64Array.of(1, 2, -0.5),
       series: Uint16Array.of(0, 0, 0),
       nextCursor: null,
     });
+
+    const { byteLength } = page.seq.buffer;
+    const again = await store.columns({ signal, messageType, ...span, toUs: NOW_US + 3 }, page);
+    assert.deepEqual([...again.seq], [2, 3]);
+    assert.equal(again.seq.buffer.byteLength, byteLength);
+    assert.equal(page.seq.buffer.detached, true);
+    await assert.rejects(store.columns({ signal, messageType, ...span }, page), { name: 'DataCloneError' });
+    assert.equal(store.status().queriesWaiting, 0);
   });
 
   test('asked before a close are answered, and none after it', async (t) => {

@@ -1,10 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { SampleBatch } from '../protocol/sample-batch.ts';
-import type { SeriesRecord, SeriesTable } from '../protocol/series-table.ts';
+import { recordOf, type SeriesRecord, type SeriesTable } from '../protocol/series-table.ts';
 import { HistoryError, QueryError } from '../shared/errors.ts';
 import {
   HISTORY_QUERIES_WAITING_MAX,
+  NEWEST_SAMPLES_KEPT,
   SAMPLE_BATCHES_FREE_LOW,
   SAMPLE_BATCHES_MAX,
 } from '../shared/limits.ts';
@@ -15,24 +16,24 @@ import type { Durability } from './database.ts';
 import { addGap, type Gap, type GapQuery, spanOf } from './gap.ts';
 import type {
   Answer,
-  FromReader,
   FromWriter,
-  HistoryThreadData,
   Question,
   StoredError,
   StoredState,
-  ToReader,
   ToWriter,
   WriterThreadData,
 } from './history-messages.ts';
-import type {
-  ColumnsPage,
-  ColumnsQuery,
-  HistoryPage,
-  HistoryQuery,
-  HistorySize,
-  SeriesQuery,
+import {
+  buffersOfColumns,
+  type ColumnsPage,
+  type ColumnsQuery,
+  type HistoryPage,
+  type HistoryQuery,
+  type HistorySize,
+  type SeriesQuery,
 } from './history-query.ts';
+import { HistoryReaderHandle } from './history-reader-handle.ts';
+import { NewestSamples } from './newest-samples.ts';
 import type { Retention } from './retention.ts';
 
 export interface HistoryOptions extends Retention {
@@ -80,15 +81,6 @@ export interface HistoryStatus {
   readonly queriesWaitingMax: number;
 }
 
-interface PendingQuery {
-  readonly reader: Worker;
-  resolve(answer: Answer): void;
-  reject(error: Error): void;
-}
-
-/** How long a close lets the reader finish what it was asked. */
-const READER_CLOSE_MS = 500;
-
 const NOTHING_STORED: HistorySize = {
   samples: 0,
   firstTimestampUs: null,
@@ -110,7 +102,8 @@ export class PersistentTelemetryStore {
   readonly #options: HistoryOptions;
   readonly #table: SeriesTable;
   #writer: Worker | null = null;
-  #reader: Worker | null = null;
+  readonly #reader: HistoryReaderHandle;
+  readonly #newest: NewestSamples;
   #flushTimer: NodeJS.Timeout | undefined;
 
   /** Memory that isn't written to isn't there yet: what is seldom used costs nothing. */
@@ -121,16 +114,12 @@ export class PersistentTelemetryStore {
   #nextSeq = 1;
   #reservedSeq = 0;
   #seriesTold = 0;
-  #seriesToldReader = 0;
   /** Gaps that the writer is told of when the next commit is asked for, so that they can't pile up before it. */
   readonly #gapsUntold: Gap[] = [];
   #isUncommitted = false;
   /** Called back, in order, as the writer answers one commit after the other. */
   readonly #commitsAsked: (() => void)[] = [];
   readonly #waitingForRoom: (() => void)[] = [];
-
-  readonly #queries = new Map<number, PendingQuery>();
-  #nextQueryId = 0;
 
   #state: HistoryStatus['state'] = 'closed';
   #size = NOTHING_STORED;
@@ -150,6 +139,17 @@ export class PersistentTelemetryStore {
     this.#options = options;
     this.#table = table;
     this.#logFault = rateLimited(options.log);
+    this.#newest = new NewestSamples(NEWEST_SAMPLES_KEPT, table);
+    this.#reader = new HistoryReaderHandle({
+      path: options.path,
+      batches: this.#batches.map(({ buffer }) => buffer),
+      table,
+      log: options.log,
+      onDamage: (message, block) => {
+        this.#tellDamage(message);
+        if (block !== null) this.#quarantine(block, message);
+      },
+    });
   }
 
   /**
@@ -184,6 +184,7 @@ export class PersistentTelemetryStore {
         }
         writer.off('error', reject);
         this.#reservedSeq = message.reservedSeq;
+        this.#newest.add(message.newest, message.newest.seq);
         this.#begin(writer, message.nextSeq);
         // What is stored already has been told; only the series after it are new to the writer.
         this.#seriesTold = message.series.length;
@@ -222,7 +223,11 @@ export class PersistentTelemetryStore {
   }
 
   #publish(batch: SampleBatch): void {
-    if (batch.firstSeq + batch.count <= this.#reservedSeq) batch.publish();
+    if (this.#mayBeSeen(batch)) batch.publish();
+  }
+
+  #mayBeSeen({ firstSeq, count }: SampleBatch): boolean {
+    return firstSeq + count <= this.#reservedSeq;
   }
 
   /** Batches that wait for the writer unseen are seen ahead of the current one: there is never a gap to see. */
@@ -257,6 +262,8 @@ export class PersistentTelemetryStore {
     }
     const { count } = this.samples;
     this.publish();
+    if (this.#mayBeSeen(this.samples)) this.#newest.add(columnsOf(this.samples), this.samples.firstSeq);
+    else this.#newest.forget();
     this.#tellWriter({ kind: 'samples', batch: this.#current, count });
     this.#samplesHandedOver += count;
     this.#isUncommitted = true;
@@ -312,7 +319,22 @@ export class PersistentTelemetryStore {
    * queries and HISTORY_CLOSED while there is no history, or HistoryError where reading failed.
    */
   query(query: HistoryQuery): Promise<HistoryPage> {
+    const page = this.#newestPage(query);
+    if (page !== null) return Promise.resolve(page);
     return this.#ask({ kind: 'page', query }) as Promise<HistoryPage>;
+  }
+
+  /** A page that lies within the newest samples, as the reader would give it; null where it doesn't. */
+  #newestPage(query: HistoryQuery): HistoryPage | null {
+    if (this.#state === 'closed' || !this.#mayBeSeen(this.samples)) return null;
+    const { firstSeq, count } = this.samples;
+    return this.#newest.page(query, { firstSeq, count, ...columnsOf(this.samples) });
+  }
+
+  /** Retention may have taken some of the newest samples: what is stored and on the way is what there is. */
+  #forgetDropped(): void {
+    const onTheWay = this.#samplesHandedOver - this.#samplesStored - this.#lostInWrite;
+    if (this.#newest.count > this.#size.samples + onTheWay) this.#newest.forget();
   }
 
   /** Asks for signals over time; gives the JSON text of SeriesSchema. Rejects as query() does. */
@@ -322,10 +344,12 @@ export class PersistentTelemetryStore {
 
   /**
    * Asks for every sample of a signal over a span of time, as columns in the order of arrival; at most
-   * COLUMN_PAGE_SAMPLES_MAX at once, from nextCursor on the next. Rejects as query() does.
+   * COLUMN_PAGE_SAMPLES_MAX at once, from nextCursor on the next. A page that is given to be used again can't be
+   * looked at any more: without that, pages wait for the collector of garbage. Rejects as query() does.
    */
-  columns(query: ColumnsQuery): Promise<ColumnsPage> {
-    return this.#ask({ kind: 'columns', query }) as Promise<ColumnsPage>;
+  columns(query: ColumnsQuery, reuse?: ColumnsPage): Promise<ColumnsPage> {
+    const buffers = reuse === undefined ? [] : buffersOfColumns(reuse);
+    return this.#ask({ kind: 'columns', query, reuse }, buffers) as Promise<ColumnsPage>;
   }
 
   /** Asks where samples are missing; gives the JSON text of GapsSchema. Rejects as query() does. */
@@ -333,61 +357,14 @@ export class PersistentTelemetryStore {
     return this.#ask({ kind: 'gaps', query }) as Promise<Uint8Array>;
   }
 
-  #ask(question: Question): Promise<Answer> {
+  #ask(question: Question, transfer: readonly ArrayBuffer[] = []): Promise<Answer> {
     if (this.#state === 'closed') {
       return Promise.reject(
         new QueryError(503, 'HISTORY_CLOSED', 'The history is closed: the service is stopping.'),
       );
     }
-    if (this.#queries.size >= HISTORY_QUERIES_WAITING_MAX) {
-      const message = `${HISTORY_QUERIES_WAITING_MAX} queries already wait for the history: try again in a second.`;
-      return Promise.reject(new QueryError(503, 'HISTORY_BUSY', message));
-    }
-    const reader = this.#reader ?? this.#startReader();
-    const id = this.#nextQueryId++;
-    const series = this.#table.since(this.#seriesToldReader).map(recordOf);
-    this.#seriesToldReader = this.#table.count;
     this.publish();
-    return new Promise((resolve, reject) => {
-      this.#queries.set(id, { reader, resolve, reject });
-      reader.postMessage({ kind: 'ask', id, question, series } satisfies ToReader);
-    });
-  }
-
-  #startReader(): Worker {
-    const reader = new Worker(siblingModule(import.meta.url, 'history-reader-thread'), {
-      workerData: {
-        path: this.#options.path,
-        batches: this.#batches.map(({ buffer }) => buffer),
-      } satisfies HistoryThreadData,
-      name: 'history reader',
-    });
-    this.#reader = reader;
-    this.#seriesToldReader = 0;
-    reader.on('message', (message: FromReader) => this.#handleReader(message));
-    reader.on('error', (error) => this.#options.log.error({ err: error }, 'history reader died'));
-    reader.on('exit', () => {
-      if (this.#reader === reader) this.#reader = null;
-      for (const [id, pending] of this.#queries) {
-        if (pending.reader !== reader) continue;
-        this.#queries.delete(id);
-        pending.reject(
-          new HistoryError('HISTORY_READ_FAILED', "The history's reader ended before it answered."),
-        );
-      }
-    });
-    return reader;
-  }
-
-  #handleReader(message: FromReader): void {
-    if (message.kind === 'damaged') {
-      this.#tellDamage(message.message);
-      return;
-    }
-    const pending = this.#queries.get(message.id);
-    this.#queries.delete(message.id);
-    if (message.kind === 'answer') pending?.resolve(message.answer);
-    else pending?.reject(new HistoryError(message.error.code, message.error.message));
+    return this.#reader.ask(question, transfer);
   }
 
   #tellDamage(message: string): void {
@@ -398,6 +375,13 @@ export class PersistentTelemetryStore {
       { damage: message },
       'history is damaged: some samples are passed over',
     );
+  }
+
+  /** The next questions pass over it without a word. */
+  #quarantine(block: number, found: string): void {
+    if (this.#state !== 'open') return;
+    this.#tellWriter({ kind: 'quarantine', block, found });
+    this.#isUncommitted = true;
   }
 
   #tellSetAside(setAside: SetAside): void {
@@ -418,15 +402,17 @@ export class PersistentTelemetryStore {
       case 'committed':
         this.#size = message.size;
         // That a gap could be stored doesn't say that samples can.
+        this.#samplesStored += message.samples;
+        this.#forgetDropped();
         if (message.samples === 0) break;
         this.#commits++;
         this.#renewReservation(message.reservedSeq);
-        this.#samplesStored += message.samples;
         this.#lastCommitMs = message.durationMs;
         this.#problem = null;
         break;
       case 'failed':
         this.#lostInWrite += message.samplesLost;
+        if (message.samplesLost > 0) this.#newest.forget();
         this.#options.log.error(
           { ...message.error, samples_lost: message.samplesLost },
           'history write failed',
@@ -437,9 +423,9 @@ export class PersistentTelemetryStore {
         break;
       case 'set_aside':
         this.#tellSetAside(message.setAside);
+        this.#newest.forget();
         // The reader answers what it was asked from the old one; the next query starts another.
-        this.#reader?.postMessage({ kind: 'close' } satisfies ToReader);
-        this.#reader = null;
+        this.#reader.retire();
         break;
       case 'damaged':
         this.#tellDamage(message.message);
@@ -454,6 +440,7 @@ export class PersistentTelemetryStore {
   #writerDied(error: unknown): void {
     this.#options.log.fatal({ err: error }, 'history writer died: samples are no longer stored');
     this.#state = 'failed';
+    this.#newest.forget();
     this.#problem = { code: 'HISTORY_WRITER_DIED', message: String(error) };
     this.#lostInWrite = this.#samplesHandedOver - this.#samplesStored;
     this.#isUncommitted = false;
@@ -475,7 +462,7 @@ export class PersistentTelemetryStore {
       damages: this.#damages,
       batchesInUse: SAMPLE_BATCHES_MAX - this.#free.length,
       batchesMax: SAMPLE_BATCHES_MAX,
-      queriesWaiting: this.#queries.size,
+      queriesWaiting: this.#reader.waiting,
       queriesWaitingMax: HISTORY_QUERIES_WAITING_MAX,
     };
   }
@@ -494,20 +481,10 @@ export class PersistentTelemetryStore {
     }
     this.#state = 'closed';
     // The writer closes last: SQLite then takes its log over into the database file.
-    await this.#closeReader();
+    await this.#reader.close();
     if (writer === null) return;
     this.#tellWriter({ kind: 'close', nextSeq });
     await ended;
-  }
-
-  async #closeReader(): Promise<void> {
-    const reader = this.#reader;
-    if (reader === null) return;
-    const ended = new Promise((resolve) => reader.once('exit', resolve));
-    reader.postMessage({ kind: 'close' } satisfies ToReader);
-    const timer = setTimeout(() => reader.terminate(), READER_CLOSE_MS);
-    await ended;
-    clearTimeout(timer);
   }
 
   #tellWriter(message: ToWriter): void {
@@ -515,9 +492,10 @@ export class PersistentTelemetryStore {
   }
 }
 
-/** The part of a series that can go to another thread. */
-function recordOf(series: SeriesRecord): SeriesRecord {
-  const { index, bus, nodeId, messageType, componentType, componentId, commandId, valueType, definition } =
-    series;
-  return { index, bus, nodeId, messageType, componentType, componentId, commandId, valueType, definition };
+function columnsOf({ timestampUs, rawValue, series, count }: SampleBatch) {
+  return {
+    timestampUs: timestampUs.subarray(0, count),
+    rawValue: rawValue.subarray(0, count),
+    series: series.subarray(0, count),
+  };
 }

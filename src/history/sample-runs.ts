@@ -57,7 +57,8 @@ interface ChunkRow {
   max_timestamp_us: number;
 }
 
-interface WholeChunkRow extends ChunkRow {
+/** A chunk as it is stored. */
+export interface WholeChunkRow extends ChunkRow {
   samples: Uint8Array;
 }
 
@@ -185,7 +186,8 @@ export class SampleRuns {
   }
 }
 
-function chunkName(firstSeq: number, count: number): string {
+/** For a message. */
+export function chunkName(firstSeq: number, count: number): string {
   return `the chunk of samples ${firstSeq} to ${firstSeq + count - 1}`;
 }
 

@@ -21,6 +21,7 @@ export const PAGE_BYTES = 4096;
  *               the history that begins with first_seq: of
  * rollup_segments  all of them are of one, a segment or what was several
  * quarantine    what couldn't be read, as it was: kept, and passed over
+ * quarantined_blocks  blocks that can't be read, and what was found: they stay as they are, and are passed over
  * gaps          where samples are missing, and why (gap.ts); bus is NULL for all, to_us while it lasts, count where
  *               it isn't known
  * definitions   what the protocol said of a signal when a series began, as JSON by its hash: series.definition
@@ -137,6 +138,7 @@ const VERSION_2 = `
   INSERT OR IGNORE INTO definitions
     SELECT text_hash(text), text FROM (SELECT canonical_definition(definition) AS text FROM series);
   UPDATE series SET definition = text_hash(canonical_definition(definition));
+  CREATE TABLE quarantined_blocks (id INTEGER PRIMARY KEY, found TEXT NOT NULL) STRICT;
   CREATE TABLE protocols (hash TEXT PRIMARY KEY, first_used_us INTEGER NOT NULL, files TEXT NOT NULL) STRICT;
   ${VIEWS}
 `;

@@ -29,7 +29,8 @@ export class SignalBuckets {
   readonly max: Float64Array;
   readonly sum: Float64Array;
   readonly last: Float64Array;
-  readonly #lastUs: Float64Array;
+  /** When the last one came, as far as is known; -Infinity where there is none. */
+  readonly lastUs: Float64Array;
   readonly #spans: Spans;
   readonly #widthUs: number;
 
@@ -42,7 +43,7 @@ export class SignalBuckets {
     this.max = new Float64Array(points).fill(Number.NEGATIVE_INFINITY);
     this.sum = new Float64Array(points);
     this.last = new Float64Array(points);
-    this.#lastUs = new Float64Array(points).fill(Number.NEGATIVE_INFINITY);
+    this.lastUs = new Float64Array(points).fill(Number.NEGATIVE_INFINITY);
   }
 
   add(timestampUs: number, value: number): void {
@@ -53,8 +54,8 @@ export class SignalBuckets {
     this.sum[place]! += value;
     if (value < this.min[place]!) this.min[place] = value;
     if (value > this.max[place]!) this.max[place] = value;
-    if (timestampUs >= this.#lastUs[place]!) {
-      this.#lastUs[place] = timestampUs;
+    if (timestampUs >= this.lastUs[place]!) {
+      this.lastUs[place] = timestampUs;
       this.last[place] = value;
     }
   }
@@ -70,8 +71,8 @@ export class SignalBuckets {
     this.sum[place]! += run.sum;
     this.min[place] = Math.min(this.min[place]!, run.min);
     this.max[place] = Math.max(this.max[place]!, run.max);
-    if (run.maxTimestampUs >= this.#lastUs[place]!) {
-      this.#lastUs[place] = run.maxTimestampUs;
+    if (run.maxTimestampUs >= this.lastUs[place]!) {
+      this.lastUs[place] = run.maxTimestampUs;
       this.last[place] = run.last;
     }
     return true;
@@ -89,8 +90,8 @@ export class SignalBuckets {
       this.min[place] = Math.min(this.min[place]!, min[index]!);
       this.max[place] = Math.max(this.max[place]!, max[index]!);
       // When in the span its last value came isn't known: it passes for later than what was added before.
-      if (startUs + spanUs > this.#lastUs[place]!) {
-        this.#lastUs[place] = Math.max(this.#lastUs[place]!, startUs);
+      if (startUs + spanUs > this.lastUs[place]!) {
+        this.lastUs[place] = Math.max(this.lastUs[place]!, startUs);
         this.last[place] = last[index]!;
       }
     }

@@ -12,6 +12,7 @@ export const FRAME_OUTCOMES = [
   'extended_id',
   'remote_frame',
   'error_frame',
+  'can_fd',
   'series_limit',
 ] as const;
 

@@ -11,7 +11,7 @@ import { ProtocolRegistry } from './protocol-registry.ts';
 import { SampleBatch } from './sample-batch.ts';
 import { type SeriesRecord, SeriesTable } from './series-table.ts';
 
-const { EXTENDED, REMOTE, ERROR } = FRAME_FLAG;
+const { EXTENDED, REMOTE, ERROR, FD } = FRAME_FLAG;
 const registry = ProtocolRegistry.load();
 
 interface Frame {
@@ -91,6 +91,8 @@ describe('each frame has its outcome', () => {
     ['a 29-bit id without data', frame('', 2, EXTENDED), 'extended_id', null],
     ['a remote frame', frame('', 2, REMOTE), 'remote_frame', null],
     ['a remote frame of a 29-bit id', frame('', 2, EXTENDED | REMOTE), 'remote_frame', null],
+    ['a CAN FD frame', frame('48 00 00 01 40 00 04 B0', 2, FD), 'can_fd', null],
+    ['a long one of a 29-bit id', frame('00 '.repeat(12).trim(), 2, FD | EXTENDED), 'can_fd', null],
     ['an error frame', frame('00 00 00 00 00 00 00 00', 0x1000_0080, ERROR), 'error_frame', null],
   ];
   for (const [what, input, outcome, value] of cases) {

@@ -87,12 +87,13 @@ export class KartDecoder {
       this.counters.countErrorFrame();
       return;
     }
+    const isExtended = (flags & FRAME_FLAG.EXTENDED) !== 0;
     const isRemote = (flags & FRAME_FLAG.REMOTE) !== 0;
-    if ((flags & FRAME_FLAG.EXTENDED) !== 0) {
-      this.counters.countExtended(canId, isRemote ? OUTCOME.remote_frame : OUTCOME.extended_id);
-    } else {
-      this.counters.countStandard(canId, isRemote ? OUTCOME.remote_frame : OUTCOME.wrong_length);
-    }
+    const isFd = (flags & FRAME_FLAG.FD) !== 0;
+    const standard = isFd ? OUTCOME.can_fd : isRemote ? OUTCOME.remote_frame : OUTCOME.wrong_length;
+    if (isExtended)
+      this.counters.countExtended(canId, standard === OUTCOME.wrong_length ? OUTCOME.extended_id : standard);
+    else this.counters.countStandard(canId, standard);
   }
 
   /** Adds the series of a quantity seen for the first time; -1 when there is no room for more. */

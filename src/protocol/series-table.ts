@@ -96,3 +96,10 @@ export class SeriesTable {
     return this.#registry.describe(messageType, componentType, componentId, commandId, valueType);
   }
 }
+
+/** The part of a series that can go to another thread. */
+export function recordOf(series: SeriesRecord): SeriesRecord {
+  const { index, bus, nodeId, messageType, componentType, componentId, commandId, valueType, definition } =
+    series;
+  return { index, bus, nodeId, messageType, componentType, componentId, commandId, valueType, definition };
+}

@@ -6,6 +6,9 @@
 /** Frames that one batch holds. At 500 kbit/s a bus carries about 4,500 frames/s: a second's worth. */
 export const FRAME_BATCH_FRAMES_MAX = 4096;
 
+/** Payloads of more than 8 bytes (CAN FD) that a batch has room for, 32 KiB; then it is full. */
+export const FRAME_BATCH_LONG_PAYLOADS_MAX = 512;
+
 /**
  * Frame batches that one bus has, whether with the worker, on the way or with the main thread. When the
  * main thread holds them all, the worker stops reading and frames gather in the kernel's buffer.
@@ -60,6 +63,9 @@ export const SERIES_MAX = 65_536;
  * one; a vehicle has one or two, noise on a single quantity could make 32,768.
  */
 export const SERIES_PER_QUANTITY_MAX = 256;
+
+/** Changes of a controller's state that are kept for the status. */
+export const CONTROLLER_CHANGES_KEPT = 32;
 
 /** CAN ids with counters of their own per bus; the frames of further ids are counted together. */
 export const CAN_IDS_COUNTED_MAX = 4096;
@@ -126,11 +132,20 @@ export const WAL_BYTES_MAX = 16 * 1024 * 1024;
 /** How often that is tried at most. */
 export const WAL_TRUNCATE_INTERVAL_MS = 10_000;
 
+/** Blocks that were found damaged and wait for a commit to say so; further ones are found again. */
+export const BLOCKS_QUARANTINED_AT_ONCE_MAX = 256;
+
 /**
  * Damaged databases that one run sets aside. Each keeps the room on the disk that it has, and a card on which
  * so many are damaged will do the same to the next; then the history fails and says so.
  */
 export const DATABASES_SET_ASIDE_MAX = 3;
+
+/**
+ * Samples that the main thread keeps, at least, to answer at once what is asked most often: the newest ones. 28 bytes
+ * each, twice.
+ */
+export const NEWEST_SAMPLES_KEPT = 1024;
 
 /** Samples in one answer of /api/state/history; more come with a cursor or as a stream. */
 export const HISTORY_PAGE_SAMPLES_MAX = 10_000;

@@ -234,6 +234,42 @@ test('20,000 frames back to back arrive, and every one that does not is counted'
   );
 });
 
+test('a controller that is off the bus is told of, as a gap too', async () => {
+  // Frames with CAN_ERR_FLAG, as a controller's driver makes them: error-passive, bus-off, and a restart.
+  cansend('20000204#0020000000008700');
+  cansend('20000040#0000000000000000');
+  const { controller } = await eventually(
+    async () => bus(await service.status()),
+    (status) => status.controller.state === 'bus_off',
+  );
+  assert.deepEqual([controller.tx_errors, controller.rx_errors], [135, 0]);
+  assert.deepEqual([controller.errors.controller_state, controller.errors.bus_off], [1, 1]);
+  assert.deepEqual(
+    controller.changes.map(({ state }) => state),
+    ['error_passive', 'bus_off'],
+  );
+  const lasting = await eventually(
+    () => service.gaps('bus=vcan0'),
+    (gaps) => gaps.at(-1)?.cause === 'bus_off',
+  );
+  assert.equal(lasting.at(-1)!.ongoing, true);
+  assert.equal(lasting.at(-1)!.from, controller.changes[1]!.timestamp);
+
+  cansend('20000100#0000000000000000');
+  const ended = await eventually(service.gaps, (gaps) => gaps.at(-1)?.ongoing === false);
+  const { state, changes, last_error } = bus(await service.status()).controller;
+  assert.equal(state, 'error_active');
+  assert.equal(last_error?.message, 'the controller was restarted');
+  assert.deepEqual(ended.at(-1), {
+    bus: 'vcan0',
+    cause: 'bus_off',
+    from: changes[1]!.timestamp,
+    to: changes[2]!.timestamp,
+    count: null,
+    ongoing: false,
+  });
+});
+
 test('a bus that is deleted is shown as missing, with what to do, and read again when it is back', async () => {
   const lostS = Date.now() / 1000;
   ip('link', 'del', 'vcan0');
@@ -282,10 +318,10 @@ test('a bus that is deleted is shown as missing, with what to do, and read again
     ongoing: false,
   });
   assert.ok(to >= mendedS && to <= Date.now() / 1000, `${mendedS} to ${to}`);
-  // It is one of two: the other is the restart of the service.
+  // It is one of three: the others are the restart of the service and the controller that was off.
   assert.deepEqual(
     whenBack.filter(({ cause }) => cause !== 'kernel').map(({ cause }) => cause),
-    ['service_down', 'bus_down'],
+    ['service_down', 'bus_off', 'bus_down'],
   );
   assert.equal((await service.stop('SIGINT')).code, 0);
 });

@@ -9,11 +9,15 @@ import { Bus } from '../../src/bus/bus.ts';
 import { parseBusUrl } from '../../src/bus/bus-url.ts';
 import { type CanFrame, FRAME_FLAG } from '../../src/bus/can-frame.ts';
 import type { FrameBatch } from '../../src/bus/frame-batch.ts';
-import { BUS_WAIT_MAX_MS, FRAME_BATCHES_PER_BUS } from '../../src/shared/limits.ts';
+import {
+  BUS_WAIT_MAX_MS,
+  FRAME_BATCH_LONG_PAYLOADS_MAX,
+  FRAME_BATCHES_PER_BUS,
+} from '../../src/shared/limits.ts';
 
 // The real Bus on the real SocketCAN of the test VM. The programs of can-utils are the other side.
 
-const { EXTENDED, REMOTE } = FRAME_FLAG;
+const { EXTENDED, REMOTE, FD, BRS, ESI } = FRAME_FLAG;
 const PATIENCE_MS = 30_000;
 
 async function until(what: string, isSo: () => boolean): Promise<void> {
@@ -62,8 +66,8 @@ class Listener {
   dropsTold = 0;
   readonly #held: (() => void)[] = [];
 
-  constructor(interfaceName: string) {
-    const url = `socketcan:${interfaceName}`;
+  constructor(interfaceName: string, options = '') {
+    const url = `socketcan:${interfaceName}${options}`;
     this.bus = new Bus({
       name: interfaceName,
       url,
@@ -142,7 +146,6 @@ test('frames of every form are received, with the time of the kernel', async () 
     '123#R',
     '18FF1234#R4',
   );
-  // Not read yet, and no reason to stumble: the socket doesn't ask for CAN FD.
   cansend('vcan0', '123##1112233445566778899AABBCC', '000#00');
   await until('the last frame', () => listener.frames.at(-1)?.canId === 0);
   // Each came after a silence, which must not keep it waiting.
@@ -154,8 +157,9 @@ test('frames of every form are received, with the time of the kernel', async () 
     [0x7ff, 0, '1122334455667788'],
     [0x123, EXTENDED, '01'],
     [0x1fff_ffff, EXTENDED, 'deadbeef'],
-    [0x123, REMOTE, listener.contents[4]![2]],
-    [0x18ff1234, EXTENDED | REMOTE, listener.contents[5]![2]],
+    [0x123, REMOTE, ''],
+    [0x18ff1234, EXTENDED | REMOTE, ''],
+    [0x123, FD | BRS, '112233445566778899aabbcc'],
     [0x000, 0, '00'],
   ]);
   let previousUs = startUs - 1000;
@@ -230,6 +234,85 @@ test('what is sent is seen by others on the bus, and not by the sender', async (
   assert.deepEqual(listener.frames, []);
   assert.equal(listener.bus.status().framesSent, 3);
   await Promise.all([listener.bus.stop(), other.bus.stop()]);
+});
+
+test('CAN FD frames and remote frames go both ways', async () => {
+  const bytes = Uint8Array.from({ length: 64 }, (_, index) => index);
+  const child = spawn('candump', ['-L', '-n', '3', '-T', '10000', 'vcan0']);
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk;
+  });
+  const closed = once(child, 'close');
+  await until('candump listens', () => readFileSync('/proc/net/can/rcvlist_all', 'utf8').includes('vcan0'));
+  const { bus } = await new Listener('vcan0').start();
+  await bus.send({ canId: 0x123, isExtended: false, payload: bytes, isFd: true, isBitrateSwitched: true });
+  await bus.send({ canId: 0x18ff1234, isExtended: true, payload: bytes.subarray(0, 12), isFd: true });
+  await bus.send({ canId: 0x456, isExtended: false, payload: bytes.subarray(0, 5), isRemote: true });
+  await closed;
+  const seen = output
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ')[2]);
+  const hex = Buffer.from(bytes).toString('hex').toUpperCase();
+  // Newer kernels add that it is CAN FD: 4.
+  assert.deepEqual(
+    seen.map((text) => text!.replace(/##(.)/, (_, digit) => `##${Number.parseInt(digit, 16) & 3}`)),
+    [`123##1${hex}`, `18FF1234##0${hex.slice(0, 24)}`, '456#R5'],
+  );
+  await assert.rejects(bus.send({ canId: 1, isExtended: false, payload: bytes.subarray(0, 9), isFd: true }), {
+    code: 'BUS_FRAME_INVALID',
+    message: /carries 0 to 8, 12, 16, 20, 24, 32, 48 or 64 bytes, not 9/,
+  });
+  await bus.stop();
+
+  const listener = await new Listener('vcan0', '?fd=on').start();
+  cansend('vcan0', `123##3${hex}`, '18FF1234##2112233', '456##0', '000#00');
+  await until('the last frame', () => listener.frames.at(-1)?.canId === 0);
+  await listener.bus.stop();
+  assert.deepEqual(listener.contents, [
+    [0x123, FD | BRS | ESI, hex.toLowerCase()],
+    [0x18ff1234, EXTENDED | FD | ESI, '112233'],
+    [0x456, FD, ''],
+    [0, 0, '00'],
+  ]);
+});
+
+test('more long payloads than a batch has room for all arrive', async () => {
+  const count = 3 * FRAME_BATCH_LONG_PAYLOADS_MAX;
+  const listener = await new Listener('vcan0').start();
+  const words = ['vcan0', '-f', '-g', '0', '-n', String(count), '-L', '64', '-I', '123', '-D', 'i', '-i'];
+  await once(spawn('cangen', words, { stdio: 'ignore' }), 'close');
+  await until('all frames', () => listener.frames.length + listener.kernelDrops === count);
+  await listener.bus.stop();
+  listener.assertCountUp();
+  assert.ok(listener.frames.length > FRAME_BATCH_LONG_PAYLOADS_MAX);
+  for (const { payload, flags } of listener.frames) {
+    assert.equal(payload.length, 128);
+    assert.equal(flags & FD, FD);
+  }
+});
+
+test('with fd=off, and on an interface of classic CAN, there is no CAN FD', async () => {
+  const off = await new Listener('vcan0', '?fd=off').start();
+  cansend('vcan0', '123##0112233', '000#00');
+  await until('the last frame', () => off.frames.length > 0);
+  assert.deepEqual(off.contents, [[0, 0, '00']]);
+  const frameFd = { canId: 1, isExtended: false, payload: new Uint8Array(12), isFd: true };
+  await assert.rejects(off.bus.send(frameFd), { code: 'BUS_SEND_FAILED', message: /takes no CAN FD frames/ });
+  await off.bus.stop();
+
+  ip('link', 'add', 'vcan1', 'type', 'vcan');
+  ip('link', 'set', 'vcan1', 'mtu', '16');
+  ip('link', 'set', 'vcan1', 'up');
+  const classic = await new Listener('vcan1').start();
+  await assert.rejects(classic.bus.send(frameFd), {
+    code: 'BUS_SEND_FAILED',
+    message: /takes no CAN FD frames/,
+  });
+  await classic.bus.send(frame(1, false, 2));
+  await classic.bus.stop();
+  ip('link', 'del', 'vcan1');
 });
 
 test('an interface that is missing is said to be, with the command; created later, it is found', async () => {
