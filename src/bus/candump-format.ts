@@ -1,4 +1,4 @@
-import { FRAME_FLAG, ID_WORD_ERROR } from './can-frame.ts';
+import { FD_PAYLOAD_BYTES_MAX, FRAME_FLAG, fdByteOfFlags, ID_WORD_ERROR } from './can-frame.ts';
 
 const NEWLINE = 10;
 const SPACE = 32;
@@ -14,6 +14,10 @@ export const CHANNEL_BYTES_MAX = 15;
 
 const SECOND_DIGITS = 10;
 const TIMESTAMP_BYTES = 1 + SECOND_DIGITS + 1 + 6 + 2;
+
+/** What a line takes at most. */
+export const CANDUMP_LINE_BYTES_MAX =
+  TIMESTAMP_BYTES + CHANNEL_BYTES_MAX + 1 + 8 + 3 + 2 * FD_PAYLOAD_BYTES_MAX + 1;
 
 /** Two hexadecimal digits for each byte, as candump writes them. */
 const HEX_PAIRS = asciiTable(256, 2, 16);
@@ -31,6 +35,8 @@ function asciiTable(count: number, digits: number, radix: number): Uint8Array {
  * Writes lines of the log format of can-utils (`candump -l`), as CandumpParser reads them:
  *
  *   (1436509052.249713) can0 123#DEADBEEF
+ *   (1436509052.249713) can0 123##1DEADBEEF     CAN FD
+ *   (1436509052.249713) can0 1F334455#R8        a remote frame
  *
  * The bytes go straight into a buffer: no string and no object is made for a frame.
  */
@@ -43,11 +49,6 @@ export class CandumpFormatter {
   /** @param channels what stands for each bus in a line, see channelNames */
   constructor(channels: readonly string[]) {
     this.#channels = channels.map((channel) => Buffer.from(`${channel} `, 'latin1'));
-  }
-
-  /** A line of a frame with so much payload takes at most this. */
-  static lineBytesMax(payloadBytes: number): number {
-    return TIMESTAMP_BYTES + CHANNEL_BYTES_MAX + 1 + 8 + 3 + 2 * payloadBytes + 1;
   }
 
   /**
@@ -74,6 +75,10 @@ export class CandumpFormatter {
       to[end++] = LETTER_R;
       if (payloadBytes > 0) to[end++] = DIGIT_0 + payloadBytes;
     } else {
+      if ((flags & FRAME_FLAG.FD) !== 0) {
+        to[end++] = HASH;
+        to[end++] = DIGIT_0 + fdByteOfFlags(flags);
+      }
       for (let index = payloadAt; index < payloadAt + payloadBytes; index++) {
         const pair = 2 * payload[index]!;
         to[end++] = HEX_PAIRS[pair]!;

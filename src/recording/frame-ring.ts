@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { CLASSIC_PAYLOAD_BYTES_MAX } from '../bus/can-frame.ts';
+import { CLASSIC_PAYLOAD_BYTES_MAX, FD_PAYLOAD_BYTES_MAX, FRAME_FLAG } from '../bus/can-frame.ts';
 import type { FrameBatch } from '../bus/frame-batch.ts';
 import { RECORDING_QUEUE_BYTES } from '../shared/limits.ts';
 
@@ -84,7 +84,7 @@ export class FrameRing {
 
   /** Appends the frames of a bus; returns how many found room. By the writer alone. */
   append(batch: FrameBatch, bus: number): number {
-    const { timestampUs, canId, flags, payload, payloadBytes, count } = batch;
+    const { timestampUs, canId, flags, payload, longPlace, longPayload, payloadBytes, count } = batch;
     const doubles = this.#doubles;
     const words = this.#words;
     const bytes = this.#bytes;
@@ -96,7 +96,7 @@ export class FrameRing {
     let index = 0;
     for (; index < count; index++) {
       const length = payloadBytes[index]!;
-      const needed = HEADER_UNITS + ((length + UNIT_BYTES - 1) >>> 3);
+      const needed = HEADER_UNITS + payloadUnits(flags[index]!, length);
       const left = units - at;
       const skipped = needed > left ? left : 0;
       if (needed + skipped > free) break;
@@ -108,8 +108,11 @@ export class FrameRing {
       words[2 * at + 2] = canId[index]!;
       words[2 * at + 3] = flags[index]! | (length << 8) | (bus << 16);
       const to = UNIT_BYTES * (at + HEADER_UNITS);
-      const from = index * CLASSIC_PAYLOAD_BYTES_MAX;
-      for (let byte = 0; byte < length; byte++) bytes[to + byte] = payload[from + byte]!;
+      const copied = (needed - HEADER_UNITS) * UNIT_BYTES;
+      const isLong = copied > CLASSIC_PAYLOAD_BYTES_MAX;
+      const source = isLong ? longPayload : payload;
+      const from = isLong ? longPlace[index]! * FD_PAYLOAD_BYTES_MAX : index * CLASSIC_PAYLOAD_BYTES_MAX;
+      for (let byte = 0; byte < copied; byte++) bytes[to + byte] = source[from + byte]!;
       at += needed;
       if (at === units) at = 0;
       free -= needed + skipped;
@@ -140,7 +143,7 @@ export class FrameRing {
       const payloadAt = UNIT_BYTES * (at + HEADER_UNITS);
       const canId = this.#words[2 * at + 2]!;
       take((facts >>> 16) & 0xff, this.#doubles[at]!, canId, facts & 0xff, this.#bytes, payloadAt, length);
-      const taken = HEADER_UNITS + ((length + UNIT_BYTES - 1) >>> 3);
+      const taken = HEADER_UNITS + payloadUnits(facts & 0xff, length);
       done += taken;
       at += taken;
       if (at === units) at = 0;
@@ -183,4 +186,9 @@ export class FrameRing {
   get isRoomWanted(): boolean {
     return Atomics.load(this.#control, CONTROL.ROOM_WANTED) === 1;
   }
+}
+
+/** Of a remote frame payloadBytes are the ones that it asks for. */
+function payloadUnits(flags: number, payloadBytes: number): number {
+  return (flags & FRAME_FLAG.REMOTE) !== 0 ? 0 : (payloadBytes + UNIT_BYTES - 1) >>> 3;
 }

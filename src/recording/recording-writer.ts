@@ -1,5 +1,5 @@
 import { constants, zstdCompressSync } from 'node:zlib';
-import { CandumpFormatter } from '../bus/candump-format.ts';
+import { CANDUMP_LINE_BYTES_MAX, CandumpFormatter } from '../bus/candump-format.ts';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { RECORDING_RETRY_MS, RECORDING_TEXT_BYTES } from '../shared/limits.ts';
 import type { FrameRing } from './frame-ring.ts';
@@ -11,10 +11,9 @@ const { ZSTD_c_checksumFlag, ZSTD_c_compressionLevel } = constants;
 /** Measured on the kart's traffic, see ARCHITECTURE.md: higher levels take more time than they save room. */
 const ZSTD_PARAMETERS = { [ZSTD_c_compressionLevel]: 1, [ZSTD_c_checksumFlag]: 1 };
 
-const PAYLOAD_BYTES_MAX = 64;
 /** Frames that are taken at once, and the room that their lines may need. */
 const SLICE_FRAMES = 1024;
-const SLICE_BYTES_MAX = SLICE_FRAMES * CandumpFormatter.lineBytesMax(PAYLOAD_BYTES_MAX);
+const SLICE_BYTES_MAX = SLICE_FRAMES * CANDUMP_LINE_BYTES_MAX;
 
 export interface RecordingWriterOptions extends RecordingFilesOptions {
   readonly channels: readonly string[];

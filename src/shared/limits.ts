@@ -46,6 +46,9 @@ export const SEND_QUEUE_FRAMES_MAX = 256;
 /** Bytes of a log file that a replay reads at once. */
 export const LOG_READ_BYTES = 1024 * 1024;
 
+/** Text of a compressed log that its thread hands over at once; two such pieces may wait. */
+export const LOG_DECOMPRESSED_BYTES = 256 * 1024;
+
 /** The longest line of a log file; a longer one is counted as broken. */
 export const LOG_LINE_BYTES_MAX = 4096;
 
