@@ -1,4 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
+import { CandumpParser } from '../bus/candump-parser.ts';
+import { logFilesOf } from '../bus/log-file.ts';
 import type { BusConfig } from '../config/schema.ts';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { checkCanBus } from './can-bus.ts';
@@ -15,11 +17,21 @@ export async function checkBus({ spec }: BusConfig, isCollectorRunning: boolean)
   }
 }
 
+function checkLogFolder(path: string): Check {
+  const files = logFilesOf(path, 'log', () => new CandumpParser());
+  if (files.length > 0) return ok('log files', `${files.length} in ${path}`);
+  return problem(
+    'log files',
+    `${path} is a folder without logs`,
+    'files that end with .log, .log.zst or .log.gz',
+  );
+}
+
 function checkLog(path: string): Check {
   try {
     accessSync(path, constants.R_OK);
     const stats = statSync(path);
-    if (stats.isDirectory()) return problem('log file', `${path} is a folder`, 'a log of candump -l');
+    if (stats.isDirectory()) return checkLogFolder(path);
     if (stats.isFile() && stats.size === 0) {
       return warning('log file', `${path} is empty`, 'a log of candump -l', 'Record one: candump -l can0');
     }
