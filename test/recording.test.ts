@@ -35,6 +35,7 @@ interface Replay {
 
 function replay(path: string): Replay {
   const driver = new CandumpDriver({
+    kind: 'candump',
     path,
     speed: 'max',
     loop: false,
@@ -174,6 +175,22 @@ test('after kill -9 all is there but the last seconds, and the next run leaves i
   assert.deepEqual(readFileSync(join(recording, names[0]!)), files[0]);
   // A clean stop leaves out nothing.
   assert.ok(replay(join(recording, names[1]!)).lines.length >= buses[0]!.frames);
+});
+
+test('an ASC file becomes a candump log', (context) => {
+  const directory = temporaryDirectory(context);
+  const asc = join(directory, 'drive.asc');
+  writeFileSync(
+    asc,
+    'base hex timestamps absolute\n5.000001 1 123 Rx d 2 DE AD\n5.5 CANFD 1 Rx 1 1 0 1 1 FF\n',
+  );
+  const recording = join(directory, 'recording');
+  const args = ['--bus', `asc:${asc}?speed=max`, '--recording', recording, '--recording-compress', 'none'];
+  assert.equal(record(...args).status, 0);
+  assert.equal(
+    readFileSync(join(recording, readdirSync(recording)[0]!), 'utf8'),
+    '(0000000005.000001) drive 123#DEAD\n(0000000005.500000) drive 001##1FF\n',
+  );
 });
 
 test('record needs a folder, and says so', () => {

@@ -14,7 +14,7 @@ import {
   type FromBusWorker,
   type ToBusWorker,
 } from './bus-messages.ts';
-import type { BusUrl } from './bus-url.ts';
+import { type BusUrl, isLog } from './bus-url.ts';
 import {
   type CanFrame,
   CLASSIC_PAYLOAD_BYTES_MAX,
@@ -125,7 +125,7 @@ export class Bus {
 
   /** Whether the source stands still while its batches aren't released, without a loss. */
   get canWait(): boolean {
-    return this.spec.kind === 'candump' && this.spec.speed === 'max';
+    return isLog(this.spec) && this.spec.speed === 'max';
   }
 
   start(): void {

@@ -52,6 +52,7 @@ class Replay {
 
   constructor(path: string, options: Partial<CandumpOptions> = {}) {
     this.driver = new CandumpDriver({
+      kind: 'candump',
       path,
       speed: 1,
       loop: false,
@@ -216,6 +217,7 @@ describe('at a pace', () => {
   test('the real clock is kept', () => {
     const sleeper = new Int32Array(new SharedArrayBuffer(4));
     const driver = new CandumpDriver({
+      kind: 'candump',
       path: logFile(logOf(0, 30, 60)),
       speed: 1,
       loop: false,

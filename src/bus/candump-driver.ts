@@ -9,10 +9,10 @@ import {
   LOG_READ_BYTES,
 } from '../shared/limits.ts';
 import type { BusDriver, ReadOutcome, WaitForWake } from './bus-driver.ts';
-import { CandumpParser } from './candump-parser.ts';
+import { LOG_ENDING, type LogUrl } from './bus-url.ts';
 import { FrameBatch } from './frame-batch.ts';
 import { type LogFile, logFilesOf, openLogFile } from './log-file.ts';
-import type { LogParser } from './log-parser.ts';
+import { createLogParser, type LogParser } from './log-parser.ts';
 import { TORN_MARK } from './log-reader-messages.ts';
 import { recordingFileNumber } from './recording-file.ts';
 
@@ -30,6 +30,7 @@ const CLOCK_STEP_BACK_US = 1_000_000;
 const LOOP_PAUSE_MS = 10;
 
 export interface CandumpOptions {
+  readonly kind: LogUrl['kind'];
   /** A log, or a folder of logs. */
   readonly path: string;
   /** Times real time, or as fast as it goes. */
@@ -54,7 +55,7 @@ interface LogCounts {
 
 const NOTHING_READ: LogCounts = { linesRead: 0, linesBroken: 0, firstBrokenLines: [], damages: 0 };
 
-/** Replays candump logs, one or a folder of them, at the pace of their timestamps or as fast as it goes. */
+/** Replays candump or ASC logs, one or a folder of them, at the pace of their timestamps or as fast as it goes. */
 export class CandumpDriver implements BusDriver {
   readonly #options: CandumpOptions;
   readonly #monotonicMs: () => number;
@@ -64,7 +65,7 @@ export class CandumpDriver implements BusDriver {
   /** The one that is read, or is to be opened next. */
   #fileIndex = 0;
   #file: LogFile | null = null;
-  #parser: LogParser = new CandumpParser();
+  #parser: LogParser;
   /** Of the files that were read to their end, and of earlier passes. */
   #counts = NOTHING_READ;
   #sizeBytes = 0;
@@ -84,15 +85,19 @@ export class CandumpDriver implements BusDriver {
 
   constructor(options: CandumpOptions) {
     this.#options = options;
+    this.#parser = createLogParser(options.kind);
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
   }
 
   open(): void {
-    const { path } = this.#options;
+    const { kind, path } = this.#options;
     try {
-      this.#files = logFilesOf(path, 'log', createParser);
+      this.#files = logFilesOf(path, kind);
+      const ending = LOG_ENDING[kind];
       if (this.#files.length === 0)
-        throw new Error('the folder has no file whose name ends with .log, .log.zst or .log.gz');
+        throw new Error(
+          `the folder has no file whose name ends with .${ending}, .${ending}.zst or .${ending}.gz`,
+        );
       this.#sizeBytes = this.#files.reduce((sum, file) => sum + statSync(file).size, 0);
       this.#rewind();
       this.#openFile();
@@ -217,7 +222,7 @@ export class CandumpDriver implements BusDriver {
 
   #openFile(): void {
     this.#file = openLogFile(this.#files[this.#fileIndex]!);
-    this.#parser = createParser();
+    this.#parser = createLogParser(this.#options.kind);
   }
 
   /** The last line of a recording that was cut off may be a part of a line, and yet look whole. */
@@ -231,7 +236,7 @@ export class CandumpDriver implements BusDriver {
     this.#counts = this.#countsSoFar();
     this.#file?.close();
     this.#file = null;
-    this.#parser = createParser();
+    this.#parser = createLogParser(this.#options.kind);
     this.#chunkAt = 0;
     this.#chunkEnd = 0;
     this.#fileEnded = false;
@@ -255,7 +260,7 @@ export class CandumpDriver implements BusDriver {
   #rewind(): void {
     this.#file?.close();
     this.#file = null;
-    this.#parser = createParser();
+    this.#parser = createLogParser(this.#options.kind);
     this.#fileIndex = 0;
     this.#chunkAt = 0;
     this.#chunkEnd = 0;
@@ -289,8 +294,4 @@ export class CandumpDriver implements BusDriver {
       loops: this.#loops,
     };
   }
-}
-
-function createParser(): LogParser {
-  return new CandumpParser();
 }

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LOG_DECOMPRESSED_BYTES } from '../shared/limits.ts';
 import { siblingModule } from '../shared/sibling-module.ts';
+import { LOG_ENDING, type LogUrl } from './bus-url.ts';
 import { FrameBatch } from './frame-batch.ts';
 import { logCompressionOf, textOfBeginning } from './log-compression.ts';
-import type { LogParser } from './log-parser.ts';
+import { createLogParser, type LogParser } from './log-parser.ts';
 import {
   LOG_READER_END,
   LOG_READER_SLOTS,
@@ -133,9 +134,9 @@ class CompressedLogFile implements LogFile {
  * ending (`.log`, with a number of its rotation, compressed or not). Files that were all recorded by a Recorder have
  * their order by number, whatever the clock said; any others by the time of their first frame.
  */
-export function logFilesOf(path: string, ending: string, createParser: () => LogParser): string[] {
+export function logFilesOf(path: string, kind: LogUrl['kind']): string[] {
   if (!statSync(path).isDirectory()) return [path];
-  const pattern = new RegExp(`\\.${ending}(\\.\\d+)?(\\.(zst|gz))?$`, 'i');
+  const pattern = new RegExp(`\\.${LOG_ENDING[kind]}(\\.\\d+)?(\\.(zst|gz))?$`, 'i');
   const names = readdirSync(path).filter(
     (name) => pattern.test(name) && statSync(join(path, name), { throwIfNoEntry: false })?.isFile(),
   );
@@ -144,7 +145,7 @@ export function logFilesOf(path: string, ending: string, createParser: () => Log
   return names
     .map((name, index) => ({
       file: join(path, name),
-      key: isRecording ? numbers[index]! : firstFrameUs(join(path, name), createParser()),
+      key: isRecording ? numbers[index]! : firstFrameUs(join(path, name), createLogParser(kind)),
     }))
     .toSorted((left, right) => left.key - right.key || (left.file < right.file ? -1 : 1))
     .map(({ file }) => file);

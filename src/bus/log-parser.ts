@@ -1,3 +1,6 @@
+import { AscParser } from './asc-parser.ts';
+import type { LogUrl } from './bus-url.ts';
+import { CandumpParser } from './candump-parser.ts';
 import type { FrameBatch } from './frame-batch.ts';
 
 /** Reads frames out of the text of one log file. Any bytes whatever are read without an error. */
@@ -15,4 +18,8 @@ export interface LogParser {
 
   /** Reads the last line of a file, which lacks a newline, into a batch that has room. */
   parseLastLine(bytes: Uint8Array, start: number, end: number, batch: FrameBatch): void;
+}
+
+export function createLogParser(kind: LogUrl['kind']): LogParser {
+  return kind === 'asc' ? new AscParser() : new CandumpParser();
 }

@@ -38,6 +38,7 @@ function framesOf(batch: FrameBatch): Frame[] {
 /** What the driver replays of a file or a folder. */
 function replayed(path: string): Frame[] {
   const driver = new CandumpDriver({
+    kind: 'candump',
     path,
     speed: 'max',
     loop: false,
