@@ -1,4 +1,5 @@
 import { historyBench } from './history.ts';
+import { recordingBench } from './recording.ts';
 import { replayBench } from './replay.ts';
 
 /**
@@ -9,6 +10,7 @@ import { replayBench } from './replay.ts';
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   replay: replayBench,
   history: historyBench,
+  recording: recordingBench,
 };
 
 const asked = process.argv.slice(2);

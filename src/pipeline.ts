@@ -2,12 +2,13 @@ import type { Logger } from 'pino';
 import { Bus } from './bus/bus.ts';
 import { isLive } from './bus/bus-url.ts';
 import type { FrameBatch } from './bus/frame-batch.ts';
-import type { BusConfig, HistoryConfig } from './config/schema.ts';
+import type { BusConfig, HistoryConfig, RecordingConfig } from './config/schema.ts';
 import { PersistentTelemetryStore } from './history/persistent-telemetry-store.ts';
 import { KartDecoder } from './protocol/kart-decoder.ts';
 import { ProtocolRegistry } from './protocol/protocol-registry.ts';
 import type { SampleBatch } from './protocol/sample-batch.ts';
 import { SeriesTable } from './protocol/series-table.ts';
+import { Recorder } from './recording/recorder.ts';
 import { wallClockUs } from './shared/clock.ts';
 import { TelemetryStore } from './telemetry/telemetry-store.ts';
 
@@ -23,6 +24,8 @@ export interface Pipeline {
   readonly sources: readonly Source[];
   readonly state: TelemetryStore;
   readonly history: PersistentTelemetryStore;
+  /** Null where no recording is wanted. */
+  readonly recorder: Recorder | null;
   /** Series known so far, those of earlier runs included. */
   readonly seriesCount: number;
   /** Resolves when every bus that can end (a log that is replayed once) has ended. */
@@ -34,13 +37,16 @@ export interface Pipeline {
 export interface PipelineConfig {
   readonly buses: readonly BusConfig[];
   readonly history: HistoryConfig;
+  /** None unless told. */
+  readonly recording?: RecordingConfig;
 }
 
 /**
  * Starts the data path, stage by stage:
  *
  *   bus worker ─ frame batch ─▶ decoder ─ sample batch ─▶ state
- *                                                    └──▶ history writer
+ *              │                                     └──▶ history writer
+ *              └ copied, if wanted ─▶ recorder
  *
  * Throws HistoryError and ProtocolError; a bus that can't be opened is no error but a state of the bus.
  */
@@ -66,7 +72,11 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
   const states = stored.states.filter(({ series }) => busNames.has(table.at(series).bus));
   state.restore(states, wallClockUs());
 
-  function takeFrames(source: Source, frames: FrameBatch, release: () => void): void {
+  const recorder = createRecorder(config, log);
+  recorder?.start();
+
+  function takeFrames(source: Source, busIndex: number, frames: FrameBatch, release: () => void): void {
+    recorder?.record(frames, busIndex);
     let at = 0;
     while (at < frames.count) {
       const { samples } = history;
@@ -77,12 +87,12 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
       if (samples.isFull) history.handOver();
     }
     history.publish();
-    if (source.bus.canWait && !history.hasRoom) history.whenRoom(release);
+    if (source.bus.canWait) whenRoom([history, recorder], release);
     else release();
   }
 
   const endings: Promise<void>[] = [];
-  const sources = config.buses.map(({ name, url, spec }): Source => {
+  const sources = config.buses.map(({ name, url, spec }, index): Source => {
     const decoder = new KartDecoder(name, registry, table);
     const end = Promise.withResolvers<void>();
     const bus = new Bus({
@@ -90,7 +100,7 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
       url,
       spec,
       log: log.child({ stage: 'bus' }),
-      onFrames: (frames, release) => takeFrames(source, frames, release),
+      onFrames: (frames, release) => takeFrames(source, index, frames, release),
       onEnded: () => end.resolve(),
       onDown(fromUs, toUs) {
         if (isLive(spec)) history.gap({ bus: name, cause: 'bus_down', fromUs, toUs, count: null });
@@ -111,15 +121,39 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
     sources,
     state,
     history,
+    recorder,
     get seriesCount() {
       return table.count;
     },
     ended: Promise.all(endings).then(() => undefined),
     async stop() {
       await Promise.all(sources.map(({ bus }) => bus.stop()));
-      await history.close();
+      await Promise.all([history.close(), recorder?.stop()]);
     },
   };
+}
+
+function createRecorder({ buses, recording }: PipelineConfig, log: Logger): Recorder | null {
+  if (!recording || recording.path === null) return null;
+  return new Recorder({
+    ...recording,
+    path: recording.path,
+    busNames: buses.map(({ name }) => name),
+    log: log.child({ stage: 'recording' }),
+  });
+}
+
+/** What takes what a source brings, and may be behind. */
+interface Taker {
+  readonly hasRoom: boolean;
+  whenRoom(callback: () => void): void;
+}
+
+/** Calls back when all have room, at once if they have. */
+function whenRoom(takers: readonly (Taker | null)[], callback: () => void): void {
+  const behind = takers.find((taker) => taker !== null && !taker.hasRoom);
+  if (behind) behind.whenRoom(() => whenRoom(takers, callback));
+  else callback();
 }
 
 /** Before anybody sees them, so that a sample is found under one timestamp, stored or not. */

@@ -30,6 +30,7 @@ export function statusReporter(config: CollectorConfig, pipeline: Pipeline): () 
       series_max: SERIES_MAX,
     },
     history: historyReport(config, pipeline),
+    recording: recordingReport(config, pipeline),
     process: processReport(pipeline),
     host: await hostReport(config.history.path),
   });
@@ -122,7 +123,30 @@ function historyReport({ history: config }: CollectorConfig, { history }: Pipeli
   };
 }
 
-function processReport({ sources }: Pipeline): StatusReply['process'] {
+function recordingReport({ recording }: CollectorConfig, { recorder }: Pipeline): StatusReply['recording'] {
+  if (recorder === null) return null;
+  const status = recorder.status();
+  return {
+    path: status.path,
+    state: status.state,
+    problem: status.problem,
+    file: status.file,
+    frames: status.frames,
+    frames_lost: status.framesLost,
+    bytes_written: status.bytesWritten,
+    files: status.files,
+    bytes: status.bytes,
+    files_deleted: status.filesDeleted,
+    bytes_deleted: status.bytesDeleted,
+    max_bytes: recording.maxBytes,
+    max_file_bytes: recording.maxFileBytes,
+    max_file_age_s: recording.maxFileAgeMs / 1000,
+    compress: recording.compress,
+    queue_bytes: { used: status.queueBytes, max: status.queueBytesMax },
+  };
+}
+
+function processReport({ sources, recorder }: Pipeline): StatusReply['process'] {
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed } = process.memoryUsage();
   return {
@@ -132,7 +156,13 @@ function processReport({ sources }: Pipeline): StatusReply['process'] {
     memory_bytes: rss,
     heap_bytes: heapUsed,
     event_loop_busy: performance.eventLoopUtilization().utilization,
-    threads: ['main', 'history writer', 'history reader', ...sources.map(({ bus }) => `bus ${bus.name}`)],
+    threads: [
+      'main',
+      'history writer',
+      'history reader',
+      ...(recorder === null ? [] : ['recorder']),
+      ...sources.map(({ bus }) => `bus ${bus.name}`),
+    ],
   };
 }
 

@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   protocol: ['bus/*', 'shared/*'],
   telemetry: ['protocol/*', 'shared/*'],
   history: ['protocol/*', 'shared/*'],
+  recording: ['bus/*', 'shared/*'],
   config: ['bus/bus-url.ts', 'bus/can-frame.ts', 'shared/*'],
   api: ['history/*', 'protocol/*', 'telemetry/*', 'shared/*', 'type:config/*'],
   doctor: ['bus/*', 'history/*', 'config/*', 'shared/*'],

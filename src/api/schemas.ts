@@ -196,6 +196,28 @@ const BusStatusSchema = Type.Object(
 
 const QueueSchema = Type.Object({ used: Type.Integer(), max: Type.Integer() });
 
+const RecordingStatusSchema = Type.Object(
+  {
+    path: Type.String({ description: 'the folder' }),
+    state: Type.String({ description: 'recording, paused (the disk refuses it), failed or stopped' }),
+    problem: ProblemSchema,
+    file: { ...Nullable.string, description: 'the one that is written to' },
+    frames: Type.Integer({ description: 'that are on the disk, since the start' }),
+    frames_lost: Type.Object({ queue: Type.Integer(), write: Type.Integer(), failed: Type.Integer() }),
+    bytes_written: Type.Integer({ description: 'since the start' }),
+    files: Type.Integer({ description: 'in the folder' }),
+    bytes: Type.Integer({ description: 'of all of them' }),
+    files_deleted: Type.Integer({ description: 'to stay within max_bytes, since the start' }),
+    bytes_deleted: Type.Integer(),
+    max_bytes: Nullable.integer,
+    max_file_bytes: Type.Integer(),
+    max_file_age_s: Type.Number(),
+    compress: Type.String(),
+    queue_bytes: QueueSchema,
+  },
+  { title: 'RecordingStatus' },
+);
+
 export const StatusSchema = Type.Object(
   {
     version: Type.String(),
@@ -228,6 +250,11 @@ export const StatusSchema = Type.Object(
       durability: { ...Nullable.string, description: 'full or relaxed' },
       sample_batches: QueueSchema,
       queries: QueueSchema,
+    }),
+    recording: Type.Unsafe<Static<typeof RecordingStatusSchema> | null>({
+      ...RecordingStatusSchema,
+      type: ['object', 'null'],
+      description: 'null where nothing is recorded',
     }),
     process: Type.Object({
       pid: Type.Integer(),

@@ -64,7 +64,7 @@ test('reads every form of a bus URL', () => {
 });
 
 const bad: [string, RegExp][] = [
-  ['', /expected a bus URL such as socketcan:can0, candump:drive.log or sim:kart; found ""/],
+  ['', /expected a bus URL such as socketcan:can0, candump:drive.log, asc:drive.asc or sim:kart; found ""/],
   ['can0', /expected a bus URL/],
   ['toString:can0', /expected a bus URL/],
   ['SOCKETCAN:can0', /expected a bus URL/],
@@ -203,7 +203,7 @@ const anyBus: fc.Arbitrary<BusUrl> = fc.oneof(
     .map(([bus, settings]) => ({ ...bus, ...settings })),
   fc.record(
     {
-      kind: fc.constant('candump' as const),
+      kind: fc.constantFrom('candump' as const, 'asc' as const),
       path: fc.string({ unit: 'binary', minLength: 1 }).filter((path) => !path.includes('\0')),
       speed: fc.oneof(
         fc.constant('max' as const),
@@ -239,6 +239,9 @@ test('a bus without a name is called after what it reads', () => {
     ['socketcan:vcan0', 'vcan0'],
     ['candump:logs/drive.log', 'drive'],
     ['candump:/', 'candump'],
+    ['candump:logs/drive.log.zst', 'drive'],
+    ['candump:/var/log/can/', 'can'],
+    ['asc:drive.asc.gz', 'drive'],
     ['candump:1st drive.log', '1st-drive'],
     ['sim:kart?seed=7', 'sim'],
   ];

@@ -14,12 +14,13 @@ import {
  *
  *   socketcan:can0?bitrate=500000&fd=off&configure=on
  *   candump:drive.log?speed=1&loop&time=now
+ *   asc:drive.asc?speed=1&loop&time=now
  *   sim:kart?seed=1&rate=1
  *
  * Options are separated by `&` and each may stand once. Targets and values are percent-decoded, so a
  * path that holds `?` or `%` writes them as `%3F` and `%25`; `#` has no meaning of its own.
  */
-export type BusUrl = SocketCanUrl | CandumpUrl | SimUrl;
+export type BusUrl = SocketCanUrl | LogUrl | SimUrl;
 
 /** How a CAN interface is to be; what isn't said may be as it is. */
 export interface LinkSettings {
@@ -49,9 +50,9 @@ export interface SocketCanUrl extends LinkSettings {
   readonly configure: boolean;
 }
 
-/** A log file as candump -l writes it, replayed. */
-export interface CandumpUrl {
-  readonly kind: 'candump';
+/** A log, or a folder of logs, replayed: as candump -l writes it, or in Vector's ASC format. */
+export interface LogUrl {
+  readonly kind: 'candump' | 'asc';
   readonly path: string;
   /** Times the recorded pace, or `max`: as fast as it goes. */
   readonly speed: number | 'max';
@@ -107,10 +108,14 @@ const OPTION_FORMS = {
     filter: 'filter=123:7FF,200~700',
   },
   candump: { speed: 'speed=1 (or max)', loop: 'loop', time: 'time=now (or log)' },
+  asc: { speed: 'speed=1 (or max)', loop: 'loop', time: 'time=now (or log)' },
   sim: { seed: 'seed=1', rate: 'rate=1' },
 } as const;
 
-const SCHEME_FORMS = 'socketcan:can0, candump:drive.log or sim:kart';
+/** How the names of such logs in a folder end. */
+export const LOG_ENDING = { candump: 'log', asc: 'asc' } as const;
+
+const SCHEME_FORMS = 'socketcan:can0, candump:drive.log, asc:drive.asc or sim:kart';
 
 type Scheme = keyof typeof OPTION_FORMS;
 type SocketCanOption = keyof (typeof OPTION_FORMS)['socketcan'];
@@ -118,7 +123,11 @@ type Options = ReadonlyMap<string, string | true>;
 
 /** Whether what isn't read of a bus is lost. A log that is replayed, at whatever pace, is still there. */
 export function isLive(bus: BusUrl): boolean {
-  return bus.kind !== 'candump';
+  return !isLog(bus);
+}
+
+export function isLog(bus: BusUrl): bus is LogUrl {
+  return bus.kind === 'candump' || bus.kind === 'asc';
 }
 
 /** Reads a bus URL; throws BusError BUS_URL_INVALID. */
@@ -135,7 +144,8 @@ export function parseBusUrl(url: string): BusUrl {
     case 'socketcan':
       return parseSocketCan(url, target, options);
     case 'candump':
-      return parseCandump(url, target, options);
+    case 'asc':
+      return parseLog(url, scheme, target, options);
     case 'sim':
       return parseSim(url, target, options);
   }
@@ -147,7 +157,8 @@ export function formatBusUrl(bus: BusUrl): string {
     case 'socketcan':
       return `socketcan:${encoded(bus.interfaceName)}?configure=${bus.configure ? 'on' : 'off'}&fd=${bus.fd}${linkOptions(bus)}${filterOption(bus)}`;
     case 'candump':
-      return `candump:${encoded(bus.path)}?speed=${bus.speed}${bus.loop ? '&loop' : ''}&time=${bus.time}`;
+    case 'asc':
+      return `${bus.kind}:${encoded(bus.path)}?speed=${bus.speed}${bus.loop ? '&loop' : ''}&time=${bus.time}`;
     case 'sim':
       return `sim:${bus.model}?seed=${bus.seed}&rate=${bus.rate}`;
   }
@@ -155,9 +166,13 @@ export function formatBusUrl(bus: BusUrl): string {
 
 /** What a bus is called where nobody named it: 1 to 32 characters of A-Z, a-z, 0-9, '.', '_' and '-'. */
 export function defaultBusName(bus: BusUrl): string {
-  const name =
-    bus.kind === 'socketcan' ? bus.interfaceName : bus.kind === 'candump' ? parsePath(bus.path).name : 'sim';
+  const name = bus.kind === 'socketcan' ? bus.interfaceName : isLog(bus) ? logName(bus.path) : 'sim';
   return name.replace(/[^A-Za-z0-9._-]/g, '-').slice(0, BUS_NAME_CHARS_MAX) || bus.kind;
+}
+
+/** Of `drive.log.zst`, drive. */
+function logName(path: string): string {
+  return parsePath(path).name.replace(/\.(log|asc)(\.\d+)?$/i, '');
 }
 
 function parseSocketCan(url: string, interfaceName: string, options: Options): SocketCanUrl {
@@ -221,14 +236,18 @@ function linkOptions(settings: LinkSettings): string {
   }).join('');
 }
 
-function parseCandump(url: string, path: string, options: Options): CandumpUrl {
+function parseLog(url: string, kind: LogUrl['kind'], path: string, options: Options): LogUrl {
   if (path === '' || path.includes('\0')) {
-    throw invalid(url, 'expected the path of a log file, such as candump:drive.log', path);
+    throw invalid(
+      url,
+      `expected the path of a log file or of a folder of them, such as ${kind}:drive.${LOG_ENDING[kind]}`,
+      path,
+    );
   }
   const speed =
     options.get('speed') === 'max'
       ? 'max'
-      : numberOption(url, 'candump', options, 'speed', {
+      : numberOption(url, kind, options, 'speed', {
           fallback: 1,
           expected: 'a number above 0, or max',
           accepts: (value) => value > 0,
@@ -236,14 +255,14 @@ function parseCandump(url: string, path: string, options: Options): CandumpUrl {
 
   const loop = options.get('loop') ?? 'off';
   if (loop !== true && loop !== 'on' && loop !== 'off') {
-    throw invalidOption(url, 'candump', 'loop', 'no value, on or off', loop);
+    throw invalidOption(url, kind, 'loop', 'no value, on or off', loop);
   }
   // A replay at full speed is an import, which is to keep the times of the drive; any other replay
   // stands for a live bus, whose frames are of now.
   const time = options.get('time') ?? (speed === 'max' ? 'log' : 'now');
-  if (time !== 'log' && time !== 'now') throw invalidOption(url, 'candump', 'time', 'log or now', time);
+  if (time !== 'log' && time !== 'now') throw invalidOption(url, kind, 'time', 'log or now', time);
 
-  return { kind: 'candump', path, speed, loop: loop !== 'off', time };
+  return { kind: kind, path, speed, loop: loop !== 'off', time };
 }
 
 function parseSim(url: string, model: string, options: Options): SimUrl {

@@ -238,7 +238,8 @@ async function driverFactory(url: BusUrl): Promise<(wait: WaitForWake) => BusDri
       const { SocketCanDriver } = await import('./socketcan-driver.ts');
       return () => new SocketCanDriver(url);
     }
-    case 'candump': {
+    case 'candump':
+    case 'asc': {
       const { CandumpDriver } = await import('./candump-driver.ts');
       return (wait) => new CandumpDriver({ ...url, wait, nowUs: wallClockUs });
     }

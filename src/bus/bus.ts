@@ -14,7 +14,7 @@ import {
   type FromBusWorker,
   type ToBusWorker,
 } from './bus-messages.ts';
-import { BITRATE_BIT_PER_S_DEFAULT, type BusUrl } from './bus-url.ts';
+import { BITRATE_BIT_PER_S_DEFAULT, type BusUrl, isLog } from './bus-url.ts';
 import {
   type CanFrame,
   CLASSIC_PAYLOAD_BYTES_MAX,
@@ -121,7 +121,7 @@ export class Bus {
 
   /** Whether the source stands still while its batches aren't released, without a loss. */
   get canWait(): boolean {
-    return this.spec.kind === 'candump' && this.spec.speed === 'max';
+    return isLog(this.spec) && this.spec.speed === 'max';
   }
 
   start(): void {

@@ -3,11 +3,14 @@ import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
+import fc from 'fast-check';
 import { candumpLog } from '../../test/support/candump-log.ts';
 import { BusError } from '../shared/errors.ts';
 import { BUS_WAIT_MAX_MS, FRAME_BATCH_AGE_MAX_MS } from '../shared/limits.ts';
 import { CandumpDriver, type CandumpOptions } from './candump-driver.ts';
 import { FrameBatch } from './frame-batch.ts';
+import { ZstdFrames } from './zstd-frames.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'candump-driver-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -49,6 +52,7 @@ class Replay {
 
   constructor(path: string, options: Partial<CandumpOptions> = {}) {
     this.driver = new CandumpDriver({
+      kind: 'candump',
       path,
       speed: 1,
       loop: false,
@@ -213,6 +217,7 @@ describe('at a pace', () => {
   test('the real clock is kept', () => {
     const sleeper = new Int32Array(new SharedArrayBuffer(4));
     const driver = new CandumpDriver({
+      kind: 'candump',
       path: logFile(logOf(0, 30, 60)),
       speed: 1,
       loop: false,
@@ -278,6 +283,217 @@ for (const speed of ['max', 1] as const) {
   });
 }
 
+/** As zstd compresses it, with its checksum. */
+function zstd(text: string): Buffer {
+  return zstdCompressSync(text, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
+}
+
+function file(name: string, bytes: Uint8Array | string): string {
+  const path = join(folder, name);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+function folderOf(files: Readonly<Record<string, Uint8Array | string>>): string {
+  const path = mkdtempSync(join(folder, 'logs-'));
+  for (const [name, bytes] of Object.entries(files)) writeFileSync(join(path, name), bytes);
+  return path;
+}
+
+describe('compressed', () => {
+  const count = 40_000;
+  const log = logOf(...numbers(count));
+  const [head, tail] = [log.slice(0, 1_000_003), log.slice(1_000_003)];
+
+  for (const [what, bytes] of [
+    ['gzip', gzipSync(log)],
+    ['gzip in two members', Buffer.concat([gzipSync(head), gzipSync(tail)])],
+    ['one zstd frame', zstd(log)],
+    ['zstd frames that part a line', Buffer.concat([zstd(head), zstd(tail)])],
+    [
+      'a skippable frame between',
+      Buffer.concat([zstd(head), Buffer.from('502a4d180300000001020304', 'hex').subarray(0, 11), zstd(tail)]),
+    ],
+  ] as const) {
+    test(`${what}: every frame comes once`, () => {
+      const path = file(`${what}.bin`, bytes);
+      const replay = new Replay(path, { speed: 'max', time: 'log' }).run();
+      assert.deepEqual(
+        replay.canIds,
+        numbers(count).map((index) => index % 0x800),
+      );
+      const { lines_read, lines_broken, damages } = replay.driver.status();
+      assert.deepEqual([lines_read, lines_broken, damages], [count, 0, 0]);
+      replay.driver.close();
+    });
+  }
+
+  test('at a pace and in a loop it goes on as any log does', () => {
+    const replay = new Replay(file('paced.zst', zstd(logOf(0, 5, 10))), { loop: true }).run(9);
+    assert.deepEqual(replay.canIds, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+    replay.driver.close();
+  });
+
+  test('wherever a file is cut off, whole frames of it are read and no line is made up', () => {
+    const parts = [0, 1, 2].map((part) => logOf(...numbers(50).map((index) => part * 1000 + index)));
+    const frames = parts.map(zstd);
+    const whole = Buffer.concat(frames);
+    const ends = frames.map((_, index) => Buffer.concat(frames.slice(0, index + 1)).length);
+    fc.assert(
+      fc.property(fc.integer({ min: 4, max: whole.length }), (bytes) => {
+        const replay = new Replay(file('torn.zst', whole.subarray(0, bytes)), {
+          speed: 'max',
+          time: 'log',
+        }).run();
+        const wholeParts = ends.filter((end) => end <= bytes).length;
+        const wholeFrames = 50 * wholeParts;
+        assert.ok(replay.frames.length >= wholeFrames);
+        const expected = parts.join('').split('\n');
+        for (const [index, { timestampUs, canId }] of replay.frames.entries()) {
+          assert.match(
+            expected[index]!,
+            new RegExp(
+              `\\.${String(timestampUs % 1_000_000).padStart(6, '0')}\\) can0 ${canId.toString(16).toUpperCase().padStart(3, '0')}#`,
+            ),
+          );
+        }
+        const isCut = wholeParts === 0 || ends[wholeParts - 1] !== bytes;
+        assert.equal(replay.driver.status().damages, isCut ? 1 : 0);
+        replay.driver.close();
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('a damaged frame costs no other', () => {
+    const frames = [zstd(logOf(0, 1)), zstd(logOf(2, 3)), zstd(logOf(4, 5))];
+    frames[1]![frames[1]!.length - 1]! ^= 1;
+    const replay = new Replay(file('damaged.zst', Buffer.concat(frames)), {
+      speed: 'max',
+      time: 'log',
+    }).run();
+    const atMs = replay.frames.map(({ timestampUs }) => (timestampUs - LOG_START_US) / 1000);
+    assert.deepEqual(
+      atMs.filter((ms) => ms < 2 || ms > 3),
+      [0, 1, 4, 5],
+    );
+    assert.equal(replay.driver.status().damages, 1);
+    replay.driver.close();
+  });
+
+  test('damaged gzip ends', () => {
+    const bytes = gzipSync(log);
+    const replay = new Replay(file('torn.gz', bytes.subarray(0, bytes.length / 2)), { speed: 'max' }).run();
+    assert.ok(replay.frames.length < count);
+    assert.equal(replay.driver.status().damages, 1);
+    replay.driver.close();
+  });
+
+  test('any bytes behind a magic number end', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom('28b52ffd', '1f8b', '502a4d18'),
+        fc.uint8Array({ maxLength: 300 }),
+        (magic, rest) => {
+          const bytes = Buffer.concat([Buffer.from(magic, 'hex'), rest]);
+          const replay = new Replay(file('noise.bin', bytes), { speed: 'max' }).run();
+          assert.deepEqual(replay.frames, []);
+          replay.driver.close();
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  test('the ends of zstd frames are found, however their bytes come', () => {
+    const text = fc.oneof(
+      fc.string({ maxLength: 20 }),
+      fc.integer({ max: 300_000, min: 0 }).map((length) => 'x'.repeat(length)),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(text, { minLength: 1, maxLength: 4 }),
+        fc.boolean(),
+        fc.integer({ min: 1, max: 50 }),
+        (texts, hasChecksum, step) => {
+          const frames = texts.map((part) =>
+            zstdCompressSync(part, { params: { [constants.ZSTD_c_checksumFlag]: hasChecksum ? 1 : 0 } }),
+          );
+          const whole = Buffer.concat(frames);
+          const splitter = new ZstdFrames();
+          const lengths: number[] = [];
+          let start = 0;
+          for (let at = 0; at < whole.length; ) {
+            const end = Math.min(whole.length, at + step);
+            at = splitter.take(whole.subarray(0, end), at);
+            if (!splitter.isAtEnd) continue;
+            lengths.push(at - start);
+            start = at;
+          }
+          assert.deepEqual(
+            lengths,
+            frames.map(({ length }) => length),
+          );
+        },
+      ),
+    );
+  });
+});
+
+describe('a folder', () => {
+  test("of any tools' logs is replayed in the order of their first frames", () => {
+    const path = folderOf({
+      'drive.log': logOf(4000, 4001),
+      'drive.log.1.gz': gzipSync(logOf(3000, 3001)),
+      'drive.log.2.zst': zstd(logOf(2000, 2001)),
+      'a.log': logOf(5000).trimEnd(),
+      'readme.txt': 'no log',
+      'empty.log': '',
+    });
+    const replay = new Replay(path, { speed: 'max', time: 'log' }).run();
+    const atMs = replay.frames.map(({ timestampUs }) => (timestampUs - LOG_START_US) / 1000);
+    assert.deepEqual(atMs, [2000, 2001, 3000, 3001, 4000, 4001, 5000]);
+    assert.deepEqual([replay.driver.status().files, replay.driver.status().lines_read], [5, 7]);
+  });
+
+  test('of a recording is replayed in the order of its numbers, whatever the clock said', () => {
+    const path = folderOf({
+      '20260101T000000Z-000001.log': logOf(1000),
+      '19700101T000000Z-000002.log.zst': zstd('(0000000005.000000) can0 002#\n'),
+      '20260101T000003Z-000003.log': logOf(3000),
+    });
+    const { canIds } = new Replay(path, { speed: 'max', time: 'log' }).run();
+    assert.deepEqual(canIds, [0, 2, 0]);
+  });
+
+  test('tells of broken lines with their file, and loops over all files', () => {
+    const path = folderOf({ 'a.log': logOf(0), 'b.log': `broken\n${logOf(10)}` });
+    const replay = new Replay(path, { speed: 'max', loop: true }).run(4);
+    assert.equal(replay.frames.length, 4);
+    assert.match(String(replay.driver.status().first_broken_lines), /^b\.log:1/);
+  });
+
+  test('passes over a file that has been deleted meanwhile', () => {
+    const path = folderOf({ 'a.log': logOf(0), 'b.log': logOf(10), 'c.log': logOf(20) });
+    const replay = new Replay(path, { speed: 'max', time: 'log' });
+    rmSync(join(path, 'b.log'));
+    replay.run();
+    assert.deepEqual(
+      replay.frames.map(({ timestampUs }) => timestampUs - LOG_START_US),
+      [0, 20_000],
+    );
+  });
+});
+
+test('the last line of a recording that was cut off is no frame, even if it looks like one', () => {
+  const path = folderOf({
+    '20260101T000000Z-000001.log': '(1.000000) can0 123#DEADBEEF\n(1.000001) can0 123#DEAD',
+  });
+  const replay = new Replay(path, { speed: 'max', time: 'log' }).run();
+  assert.equal(replay.frames.length, 1);
+  assert.equal(replay.driver.status().lines_broken, 1);
+});
+
 test('a long run of broken lines leaves room for messages in between', () => {
   const { driver } = new Replay(logFile('no frame\n'.repeat(400_000)), { speed: 'max' });
   const batch = FrameBatch.allocate(10);
@@ -292,7 +508,7 @@ test('what is no log can not be opened', () => {
   mkdirSync(directory);
   for (const [path, reason] of [
     [missing, /missing\.log.*ENOENT/],
-    [directory, /directory\.log.*not a regular file/],
+    [directory, /directory\.log.*folder has no file whose name ends with \.log/],
     ['/dev/zero', /dev\/zero.*not a regular file/],
   ] as const) {
     assert.throws(
@@ -318,6 +534,8 @@ test('broken lines are counted with their numbers', () => {
       lines_read: 5,
       lines_broken: 2,
       first_broken_lines: '2, 5',
+      files: 1,
+      damages: 0,
       loops: 0,
     },
   );

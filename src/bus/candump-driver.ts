@@ -1,14 +1,20 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import { BusError, errorMessage } from '../shared/errors.ts';
+import { statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { BusError, errorCode, errorMessage } from '../shared/errors.ts';
 import {
   BUS_WAIT_MAX_MS,
   FRAME_BATCH_AGE_MAX_MS,
+  LOG_BROKEN_LINES_KEPT,
   LOG_LINE_BYTES_MAX,
   LOG_READ_BYTES,
 } from '../shared/limits.ts';
 import type { BusDriver, ReadOutcome, WaitForWake } from './bus-driver.ts';
-import { CandumpParser } from './candump-parser.ts';
+import { LOG_ENDING, type LogUrl } from './bus-url.ts';
 import { FrameBatch } from './frame-batch.ts';
+import { type LogFile, logFilesOf, openLogFile } from './log-file.ts';
+import { createLogParser, type LogParser } from './log-parser.ts';
+import { TORN_MARK } from './log-reader-messages.ts';
+import { recordingFileNumber } from './recording-file.ts';
 
 /** Frames read ahead of the replay's clock. */
 const PENDING_FRAMES = 256;
@@ -24,6 +30,8 @@ const CLOCK_STEP_BACK_US = 1_000_000;
 const LOOP_PAUSE_MS = 10;
 
 export interface CandumpOptions {
+  readonly kind: LogUrl['kind'];
+  /** A log, or a folder of logs. */
   readonly path: string;
   /** Times real time, or as fast as it goes. */
   readonly speed: number | 'max';
@@ -37,16 +45,30 @@ export interface CandumpOptions {
   readonly monotonicMs?: () => number;
 }
 
-/** Replays a candump log, at the pace of its timestamps or as fast as it goes. */
+interface LogCounts {
+  readonly linesRead: number;
+  readonly linesBroken: number;
+  readonly firstBrokenLines: readonly string[];
+  /** Places at which a compressed log can't be decompressed. */
+  readonly damages: number;
+}
+
+const NOTHING_READ: LogCounts = { linesRead: 0, linesBroken: 0, firstBrokenLines: [], damages: 0 };
+
+/** Replays candump or ASC logs, one or a folder of them, at the pace of their timestamps or as fast as it goes. */
 export class CandumpDriver implements BusDriver {
   readonly #options: CandumpOptions;
   readonly #monotonicMs: () => number;
   readonly #chunk = new Uint8Array(LOG_READ_BYTES + LOG_LINE_BYTES_MAX);
   readonly #pending = FrameBatch.allocate(PENDING_FRAMES);
-  #parser = new CandumpParser();
-  #fd = -1;
+  #files: readonly string[] = [];
+  /** The one that is read, or is to be opened next. */
+  #fileIndex = 0;
+  #file: LogFile | null = null;
+  #parser: LogParser;
+  /** Of the files that were read to their end, and of earlier passes. */
+  #counts = NOTHING_READ;
   #sizeBytes = 0;
-  #fileAt = 0;
   #chunkAt = 0;
   #chunkEnd = 0;
   #fileEnded = false;
@@ -63,24 +85,29 @@ export class CandumpDriver implements BusDriver {
 
   constructor(options: CandumpOptions) {
     this.#options = options;
+    this.#parser = createLogParser(options.kind);
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
   }
 
   open(): void {
-    const { path } = this.#options;
+    const { kind, path } = this.#options;
     try {
-      const facts = statSync(path);
-      if (!facts.isFile()) throw new Error('it is not a regular file');
-      this.#sizeBytes = facts.size;
-      this.#fd = openSync(path, 'r');
+      this.#files = logFilesOf(path, kind);
+      const ending = LOG_ENDING[kind];
+      if (this.#files.length === 0)
+        throw new Error(
+          `the folder has no file whose name ends with .${ending}, .${ending}.zst or .${ending}.gz`,
+        );
+      this.#sizeBytes = this.#files.reduce((sum, file) => sum + statSync(file).size, 0);
+      this.#rewind();
+      this.#openFile();
     } catch (error) {
       throw new BusError('BUS_UNAVAILABLE', `The log ${path} can't be replayed: ${errorMessage(error)}`, {
         cause: error,
       });
     }
-    this.#parser = new CandumpParser();
+    this.#counts = NOTHING_READ;
     this.#loops = 0;
-    this.#rewind();
   }
 
   read(batch: FrameBatch): ReadOutcome {
@@ -157,8 +184,11 @@ export class CandumpDriver implements BusDriver {
       this.#chunkAt = this.#parser.parse(this.#chunk, this.#chunkAt, this.#chunkEnd, batch);
     }
     if (!batch.isFull && this.#fileEnded) {
+      this.#markIfTorn();
       this.#parser.parseLastLine(this.#chunk, this.#chunkAt, this.#chunkEnd, batch);
-      this.#passEnded = true;
+      this.#endFile();
+      this.#fileIndex++;
+      this.#passEnded = this.#fileIndex === this.#files.length;
     }
     if (batch.count > before) this.#passHasFrames = true;
     return true;
@@ -170,20 +200,68 @@ export class CandumpDriver implements BusDriver {
     this.#chunkEnd -= this.#chunkAt;
     this.#chunkAt = 0;
     try {
-      const room = this.#chunk.length - this.#chunkEnd;
-      const read = readSync(this.#fd, this.#chunk, this.#chunkEnd, room, this.#fileAt);
-      this.#chunkEnd += read;
-      this.#fileAt += read;
-      this.#fileEnded = read === 0;
+      if (this.#file === null) this.#openFile();
+      const read = this.#file!.read(this.#chunk, this.#chunkEnd);
+      if (read === 'ended') this.#fileEnded = true;
+      else if (read !== 'later') this.#chunkEnd += read;
     } catch (error) {
-      throw new BusError('BUS_LOST', `Reading ${this.#options.path} failed: ${errorMessage(error)}`, {
-        cause: error,
-      });
+      // A recording that goes on deletes its oldest files.
+      if (this.#file === null && this.#files.length > 1 && errorCode(error) === 'ENOENT') {
+        this.#fileEnded = true;
+        return;
+      }
+      throw new BusError(
+        'BUS_LOST',
+        `Reading ${this.#files[this.#fileIndex]} failed: ${errorMessage(error)}`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 
+  #openFile(): void {
+    this.#file = openLogFile(this.#files[this.#fileIndex]!);
+    this.#parser = createLogParser(this.#options.kind);
+  }
+
+  /** The last line of a recording that was cut off may be a part of a line, and yet look whole. */
+  #markIfTorn(): void {
+    const name = basename(this.#files[this.#fileIndex]!);
+    if (this.#chunkAt === this.#chunkEnd || recordingFileNumber(name) === null) return;
+    this.#chunk[this.#chunkEnd++] = TORN_MARK.charCodeAt(0);
+  }
+
+  #endFile(): void {
+    this.#counts = this.#countsSoFar();
+    this.#file?.close();
+    this.#file = null;
+    this.#parser = createLogParser(this.#options.kind);
+    this.#chunkAt = 0;
+    this.#chunkEnd = 0;
+    this.#fileEnded = false;
+  }
+
+  #countsSoFar(): LogCounts {
+    const { linesRead, linesBroken, firstBrokenLines } = this.#parser;
+    const before = this.#counts;
+    const name = basename(this.#files[this.#fileIndex] ?? '');
+    const brokenLines = firstBrokenLines.map((line) =>
+      this.#files.length > 1 ? `${name}:${line}` : `${line}`,
+    );
+    return {
+      linesRead: before.linesRead + linesRead,
+      linesBroken: before.linesBroken + linesBroken,
+      firstBrokenLines: [...before.firstBrokenLines, ...brokenLines].slice(0, LOG_BROKEN_LINES_KEPT),
+      damages: before.damages + (this.#file?.damages ?? 0),
+    };
+  }
+
   #rewind(): void {
-    this.#fileAt = 0;
+    this.#file?.close();
+    this.#file = null;
+    this.#parser = createLogParser(this.#options.kind);
+    this.#fileIndex = 0;
     this.#chunkAt = 0;
     this.#chunkEnd = 0;
     this.#fileEnded = false;
@@ -197,20 +275,22 @@ export class CandumpDriver implements BusDriver {
   }
 
   close(): void {
-    if (this.#fd >= 0) closeSync(this.#fd);
-    this.#fd = -1;
+    this.#file?.close();
+    this.#file = null;
     this.#pending.clear();
     this.#pendingAt = 0;
   }
 
   status(): Record<string, number | string | boolean | null> {
-    const parser = this.#parser;
+    const { linesRead, linesBroken, firstBrokenLines, damages } = this.#countsSoFar();
     return {
       path: this.#options.path,
+      files: this.#files.length,
       size_bytes: this.#sizeBytes,
-      lines_read: parser.linesRead,
-      lines_broken: parser.linesBroken,
-      first_broken_lines: parser.firstBrokenLines.join(', ') || null,
+      lines_read: linesRead,
+      lines_broken: linesBroken,
+      first_broken_lines: firstBrokenLines.join(', ') || null,
+      damages,
       loops: this.#loops,
     };
   }

@@ -17,6 +17,7 @@ export function banner(config: CollectorConfig, apiUrl: string): string {
     `            ${apiUrl}/api/status`,
     `  History   ${config.history.path}`,
   ];
+  if (config.recording.path !== null) lines.push(`  Recording ${config.recording.path}`);
   if (config.log.file !== null) lines.push(`  Log       ${config.log.file}`);
   if (isSimulated) {
     lines.push(

@@ -12,6 +12,7 @@ import {
   settingFlags,
   USAGE_EXIT_CODE,
 } from './options.ts';
+import { recordCommand } from './record.ts';
 
 /** The command `collector`: without a subcommand it runs the service. */
 
@@ -30,6 +31,7 @@ addSettingOptions(exitOnUsageError(program));
 program.addCommand(configCommand());
 program.addCommand(exportCommand());
 program.addCommand(doctorCommand());
+program.addCommand(recordCommand());
 
 try {
   await program.parseAsync();

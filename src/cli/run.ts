@@ -3,6 +3,7 @@ import { startCollector } from '../main.ts';
 import { STOP_DEADLINE_MS } from '../shared/limits.ts';
 import { createLog } from '../shared/log.ts';
 import { banner } from './banner.ts';
+import { signalled } from './signalled.ts';
 
 /** Runs the service until SIGTERM or SIGINT; resolves with the process's exit code. */
 export async function run(flags: Flags): Promise<number> {
@@ -26,15 +27,4 @@ export async function run(flags: Flags): Promise<number> {
   } finally {
     await output.close();
   }
-}
-
-/**
- * The first signal that asks to stop. Later ones are the same wish: a terminal and npm both pass Ctrl+C
- * on, and a stop that is already under way has a deadline of its own.
- */
-function signalled(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    process.on('SIGTERM', resolve);
-    process.on('SIGINT', resolve);
-  });
 }

@@ -4,6 +4,7 @@ import {
   BUS_NAME_CHARS_MAX,
   type BusUrl,
   defaultBusName,
+  isLog,
   parseBusUrl,
 } from '../bus/bus-url.ts';
 import { errorMessage } from '../shared/errors.ts';
@@ -121,7 +122,7 @@ function readBus(
 ): FoundBus | undefined {
   try {
     const parsed = parseBusUrl(url);
-    const spec = parsed.kind === 'candump' ? { ...parsed, path: absolutePath(parsed.path, base) } : parsed;
+    const spec = isLog(parsed) ? { ...parsed, path: absolutePath(parsed.path, base) } : parsed;
     return { name: undefined, url, spec, path, where };
   } catch (error) {
     problems.add(path, where, errorMessage(error));

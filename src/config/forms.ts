@@ -54,6 +54,8 @@ export function parseSetting(setting: SettingAnnotation, text: string | null, ba
       return /^[\w.:%-]{1,253}$/.test(text) ? { value: text } : wrong(setting, text);
     case 'file':
       return file(setting, text, base);
+    case 'folder':
+      return folder(setting, text, base);
     case 'buses':
       return wrong(setting, text);
   }
@@ -68,6 +70,7 @@ export function expectedText(setting: SettingAnnotation): string {
     canId: `a CAN id from ${range}, decimal or as 0x10`,
     duration: `a duration from ${range}, such as ${setting.default}`,
     file: 'the path of a file',
+    folder: 'the path of a folder',
     fineDuration: `a duration from ${range}, such as ${setting.default}`,
     host: 'a host name or an IP address without brackets, such as 127.0.0.1 or ::1',
     integer: `an integer from ${range}`,
@@ -114,6 +117,11 @@ function file(setting: SettingAnnotation, text: string, base: PathBase): Parsed 
   const isFilePath = text !== '' && !text.includes('\0') && !/(^|\/)\.{0,2}$/.test(text) && text !== '~';
   const path = isFilePath ? absolutePath(text, base) : '';
   return isFilePath && Buffer.byteLength(path) <= PATH_BYTES_MAX ? { value: path } : wrong(setting, text);
+}
+
+function folder(setting: SettingAnnotation, text: string, base: PathBase): Parsed {
+  const path = text === '' || text.includes('\0') ? '' : absolutePath(text, base);
+  return path !== '' && Buffer.byteLength(path) <= PATH_BYTES_MAX ? { value: path } : wrong(setting, text);
 }
 
 function wrong(setting: SettingAnnotation, text: string | null, why = ''): Parsed {

@@ -54,6 +54,13 @@ test('without any input the defaults hold, and the result is frozen throughout',
       durability: 'full',
       timestampResolutionUs: 1,
     },
+    recording: {
+      path: null,
+      maxFileBytes: 67_108_864,
+      maxFileAgeMs: 3_600_000,
+      maxBytes: 2_147_483_648,
+      compress: 'zstd',
+    },
     api: { host: '127.0.0.1', port: 5001 },
     log: { level: 'info', file: `${state}/collector.log`, maxBytes: 10_485_760, maxFiles: 5 },
   });
@@ -74,6 +81,7 @@ buses:
   - url: candump:logs/drive.log?speed=max
 node_id: 0x10
 history: {path: ~/kart.db, flush_interval: 250ms, durability: relaxed, timestamp_resolution: 0.5ms, max_age: unlimited, max_samples: 5000, max_bytes: 128MiB, seconds_max_age: 60d, minutes_max_age: unlimited}
+recording: {path: logs/can/, max_file_bytes: 8MiB, max_file_age: 10min, max_bytes: unlimited, compress: none}
 api:
   host: '::1'
   port: "0"
@@ -120,10 +128,17 @@ log:
       secondsMaxAgeMs: 5_184_000_000,
       minutesMaxAgeMs: null,
     },
+    recording: {
+      path: join(folder, 'logs/can'),
+      maxFileBytes: 8_388_608,
+      maxFileAgeMs: 600_000,
+      maxBytes: null,
+      compress: 'none',
+    },
     api: { host: '::1', port: 0 },
     log: { level: 'warn', file: null, maxBytes: 500_000, maxFiles: 2 },
   });
-  assert.equal(sources['api.port'], 'collector.yaml:10');
+  assert.equal(sources['api.port'], 'collector.yaml:11');
   assert.equal(sources['history.path'], 'collector.yaml:7');
   assert.equal(sources.buses, 'collector.yaml:3');
 });
@@ -187,6 +202,14 @@ const mistakes: [yaml: string, source: string, path: string, message: RegExp][] 
   ['log: {level: loud}', '1:14', 'log.level', /expected one of trace, debug.*found "loud"/],
   ['log: {level: toString}', '1:14', 'log.level', /expected one of/],
   ['log: {max_bytes: 100000}', '1:18', 'log.max_bytes', /a number alone has no unit \(B, kB/],
+  [
+    'recording: {max_bytes: 64MiB, max_file_bytes: 40MiB}',
+    '1',
+    'recording.max_file_bytes',
+    /twice recording.max_file_bytes at least; found 64MiB and 40MiB/,
+  ],
+  ['recording: {max_bytes: 100MiB}', '1', 'recording.max_bytes', /found 100MiB and 64MiB/],
+  ['recording: {path: ""}', '1:19', 'recording.path', /expected the path of a folder, or none/],
   ['log: {file: a/b.log}\nhistory: {path: a/b.log}', '1', 'log.file', /expected a file of its own/],
   ['buses: sim:kart', '1:8', 'buses', /expected a list of buses, each with a url; found "sim:kart"/],
   ['buses: []', '1:8', 'buses', /found an empty list/],
@@ -255,7 +278,7 @@ test('the message of the error is a list that names every place', () => {
   assert.throws(() => load('api:\n  port: x\nlgo: 1', { env: { API_HOST: 'a b' } }), {
     message: [
       "the configuration can't be used:",
-      'collector.yaml:3:1: unknown key: expected buses, node_id, history, api, log; found "lgo"; did you mean "log"?',
+      'collector.yaml:3:1: unknown key: expected buses, node_id, history, recording, api, log; found "lgo"; did you mean "log"?',
       'env API_HOST: api.host: expected a host name or an IP address without brackets, such as 127.0.0.1 or ::1; found "a b"',
       'collector.yaml:2:9: api.port: expected an integer from 0 to 65535; found "x"',
     ].join('\n  '),
@@ -328,6 +351,31 @@ const values: Record<string, [string, unknown][]> = {
     ['INFO', 'info'],
     ['critical', 'fatal'],
     ['Trace', 'trace'],
+  ],
+  'recording.path': [
+    ['/a', '/a'],
+    ['none', null],
+    ['/c/', '/c'],
+  ],
+  'recording.max_file_bytes': [
+    ['4MiB', 4_194_304],
+    ['10MB', 10_000_000],
+    ['1GiB', 1_073_741_824],
+  ],
+  'recording.max_file_age': [
+    ['1s', 1_000],
+    ['1d', 86_400_000],
+    ['10min', 600_000],
+  ],
+  'recording.max_bytes': [
+    ['4GiB', 4_294_967_296],
+    ['unlimited', null],
+    ['200MB', 200_000_000],
+  ],
+  'recording.compress': [
+    ['zstd', 'zstd'],
+    ['none', 'none'],
+    ['zstd', 'zstd'],
   ],
   'log.file': [
     ['/a.log', '/a.log'],

@@ -7,6 +7,7 @@ import { absolutePath, type PathBase, parseSetting, type SettingValue } from './
 import { didYouMean, found, ProblemList } from './problems.ts';
 import { formatSetting, SETTINGS, type Setting } from './reference.ts';
 import { CONFIG_FILE_DEFAULT, CONFIG_FILE_INPUT, type CollectorConfig, type SettingInput } from './schema.ts';
+import { formatSizeBytes } from './units.ts';
 import { type FileSettings, parseConfigYaml, readConfigText } from './yaml-file.ts';
 
 export type Flags = Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -100,6 +101,7 @@ export function loadConfig({
     const where = sources['log.file'] === 'default' ? sources['history.path']! : sources['log.file']!;
     problems.add('log.file', where, 'expected a file of its own; found the path of the database');
   }
+  checkRecordingBytes(values, sources, problems);
   problems.throwIfAny();
 
   const config = assemble(values, { buses });
@@ -120,6 +122,25 @@ export function effectiveSettings({ config, sources }: LoadedConfig): EffectiveS
     );
     return { path: setting.path, value: formatSetting(setting, value as SettingValue), source };
   });
+}
+
+/** Else the only file would be the oldest, and what is deleted everything. */
+function checkRecordingBytes(
+  values: ReadonlyMap<string, SettingValue>,
+  sources: Readonly<Record<string, string>>,
+  problems: ProblemList,
+): void {
+  const [fileBytes, allBytes] = ['recording.max_file_bytes', 'recording.max_bytes'].map((path) =>
+    values.get(path),
+  );
+  if (typeof fileBytes !== 'number' || typeof allBytes !== 'number' || 2 * fileBytes <= allBytes) return;
+  const path =
+    sources['recording.max_file_bytes'] === 'default' ? 'recording.max_bytes' : 'recording.max_file_bytes';
+  problems.add(
+    path,
+    sources[path]!,
+    `expected recording.max_bytes to be twice recording.max_file_bytes at least; found ${formatSizeBytes(allBytes)} and ${formatSizeBytes(fileBytes)}`,
+  );
 }
 
 /** What a flag and its variable give, the flag first. An empty variable counts as unset. */

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 
 import { BUS_NAME_CHARS_MAX, type BusUrl } from '../bus/bus-url.ts';
 import { STANDARD_CAN_ID_MAX } from '../bus/can-frame.ts';
-import { HISTORY_BYTES_MIN } from '../shared/limits.ts';
+import { HISTORY_BYTES_MIN, RECORDING_FILE_BYTES_MIN } from '../shared/limits.ts';
 import { DURATION_UNITS_MS, FINE_DURATION_UNITS_US, SIZE_UNITS_BYTES } from './units.ts';
 
 /**
@@ -22,6 +22,7 @@ export type SettingForm =
   | 'duration'
   | 'file'
   | 'fineDuration'
+  | 'folder'
   | 'host'
   | 'integer'
   | 'level'
@@ -60,6 +61,9 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', '
 
 /** What a power cut may cost: `full`, what came since the last commit; `relaxed`, commits since the last checkpoint. */
 export const DURABILITIES = ['full', 'relaxed'] as const;
+
+/** How the files of a recording are compressed. */
+export const RECORDING_COMPRESSIONS = ['zstd', 'none'] as const;
 
 export const BUSES_MAX = 16;
 export const BUS_NAME_PATTERN = `^[A-Za-z0-9._-]{1,${BUS_NAME_CHARS_MAX}}$`;
@@ -198,6 +202,71 @@ const HistorySchema = Type.Object({
   ),
 });
 
+const RecordingSchema = Type.Object({
+  path: Type.Union(
+    [Type.String(), Type.Null()],
+    annotated({
+      key: 'path',
+      form: 'folder',
+      description: 'folder that every frame of every bus is recorded to, as candump logs',
+      default: 'none',
+      nullWord: 'none',
+      flag: 'recording',
+      env: 'RECORDING_PATH',
+      placeholder: 'FOLDER',
+    }),
+  ),
+  maxFileBytes: Type.Integer(
+    annotated({
+      key: 'max_file_bytes',
+      form: 'size',
+      description: 'size, as it is on the disk, at which another file is begun',
+      default: '64MiB',
+      minimum: RECORDING_FILE_BYTES_MIN,
+      maximum: 64 * SIZE_UNITS_BYTES.GiB,
+      flag: 'recording-max-file-bytes',
+      placeholder: 'SIZE',
+    }),
+  ),
+  maxFileAgeMs: Type.Integer(
+    annotated({
+      key: 'max_file_age',
+      form: 'duration',
+      description: 'how long one file is written to',
+      default: '1h',
+      minimum: DURATION_UNITS_MS.s,
+      maximum: 366 * DURATION_UNITS_MS.d,
+      flag: 'recording-max-file-age',
+      placeholder: 'DURATION',
+    }),
+  ),
+  maxBytes: nullable(
+    annotated({
+      key: 'max_bytes',
+      form: 'size',
+      description: 'what all files of the folder come to at most: the oldest are deleted first',
+      default: '2GiB',
+      nullWord: 'unlimited',
+      minimum: 2 * RECORDING_FILE_BYTES_MIN,
+      maximum: 1024 * SIZE_UNITS_BYTES.GiB,
+      flag: 'recording-max-bytes',
+      placeholder: 'SIZE',
+    }),
+  ),
+  compress: Type.Enum(
+    RECORDING_COMPRESSIONS,
+    annotated({
+      key: 'compress',
+      form: 'choice',
+      choices: RECORDING_COMPRESSIONS,
+      description: 'zstd: a sixth of the room, and a torn end is known as such; none: plain text',
+      default: 'zstd',
+      flag: 'recording-compress',
+      placeholder: 'HOW',
+    }),
+  ),
+});
+
 const ApiSchema = Type.Object({
   host: Type.String(
     annotated({
@@ -330,6 +399,7 @@ export const CollectorConfigSchema = Type.Object({
     }),
   ),
   history: HistorySchema,
+  recording: RecordingSchema,
   api: ApiSchema,
   log: LogSchema,
 });
@@ -337,6 +407,7 @@ export const CollectorConfigSchema = Type.Object({
 export type CollectorConfig = DeepReadonly<Static<typeof CollectorConfigSchema>>;
 export type BusConfig = CollectorConfig['buses'][number];
 export type HistoryConfig = CollectorConfig['history'];
+export type RecordingConfig = CollectorConfig['recording'];
 export type ApiConfig = CollectorConfig['api'];
 export type LogConfig = CollectorConfig['log'];
 export type LogLevel = LogConfig['level'];

@@ -1,4 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
+import { LOG_ENDING, type LogUrl } from '../bus/bus-url.ts';
+import { logFilesOf } from '../bus/log-file.ts';
 import type { BusConfig } from '../config/schema.ts';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { checkCanBus } from './can-bus.ts';
@@ -9,19 +11,33 @@ export async function checkBus({ spec }: BusConfig, isCollectorRunning: boolean)
     case 'socketcan':
       return await checkCanBus(spec, isCollectorRunning);
     case 'candump':
-      return [checkLog(spec.path)];
+    case 'asc':
+      return [checkLog(spec)];
     case 'sim':
       return [ok('simulation', 'made up: no real vehicle')];
   }
 }
 
-function checkLog(path: string): Check {
+function checkLogFolder({ kind, path }: LogUrl): Check {
+  const files = logFilesOf(path, kind);
+  if (files.length > 0) return ok('log files', `${files.length} in ${path}`);
+  const ending = LOG_ENDING[kind];
+  return problem(
+    'log files',
+    `${path} is a folder without logs`,
+    `files that end with .${ending}, .${ending}.zst or .${ending}.gz`,
+  );
+}
+
+function checkLog(spec: LogUrl): Check {
+  const { kind, path } = spec;
+  const expected = kind === 'candump' ? 'a log of candump -l' : "a log in Vector's ASC format";
   try {
     accessSync(path, constants.R_OK);
     const stats = statSync(path);
-    if (stats.isDirectory()) return problem('log file', `${path} is a folder`, 'a log of candump -l');
+    if (stats.isDirectory()) return checkLogFolder(spec);
     if (stats.isFile() && stats.size === 0) {
-      return warning('log file', `${path} is empty`, 'a log of candump -l', 'Record one: candump -l can0');
+      return warning('log file', `${path} is empty`, expected, 'Record one: candump -l can0');
     }
     return ok('log file', `${path}, ${bytesText(stats.size)}`);
   } catch (error) {
@@ -29,13 +45,13 @@ function checkLog(path: string): Check {
       return problem(
         'log file',
         `there is no ${path}`,
-        'a log of candump -l',
+        expected,
         'A relative path starts at the working directory, in a configuration file at its folder.',
       );
     }
     if (errorCode(error) === 'EACCES') {
       return problem('log file', `${path} may not be read`, 'to read it', `sudo chmod a+r ${path}`);
     }
-    return problem('log file', errorMessage(error), 'a log of candump -l');
+    return problem('log file', errorMessage(error), expected);
   }
 }

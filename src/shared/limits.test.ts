@@ -68,3 +68,26 @@ test('a stop ends within two seconds', () => {
   assert.ok(limits.STOP_DEADLINE_MS < 2000);
   assert.ok(limits.IP_COMMAND_TIMEOUT_MS < limits.STOP_DEADLINE_MS);
 });
+
+/** What a frame takes in the recorder's queue, with 8 bytes of payload. */
+const RECORDED_FRAME_BYTES = 24;
+
+test('a recording whose disk stands still loses nothing of a full 1 Mbit/s bus for a minute', () => {
+  assert.ok(limits.RECORDING_QUEUE_BYTES / RECORDED_FRAME_BYTES / FRAMES_PER_S_MAX > 60);
+  assert.ok(Number.isInteger(Math.log2(limits.RECORDING_QUEUE_BYTES)));
+});
+
+test('a source that can wait is stopped before the recorder loses its frames', () => {
+  const onTheWay = limits.FRAME_BATCHES_PER_BUS * limits.FRAME_BATCH_FRAMES_MAX * RECORDED_FRAME_BYTES;
+  // It is let go on until half of the queue is filled.
+  assert.ok(onTheWay < limits.RECORDING_QUEUE_BYTES / 2);
+});
+
+test('what is recorded in two seconds is written before its time only on a bus that is faster than any', () => {
+  const bytes = (FRAMES_PER_S_MAX * RECORDED_FRAME_BYTES * limits.RECORDING_SYNC_MS) / 1000;
+  assert.ok(bytes < limits.RECORDING_QUEUE_BUSY_BYTES);
+});
+
+test('a file of a recording holds several writes', () => {
+  assert.ok(limits.RECORDING_FILE_BYTES_MIN >= 2 * limits.RECORDING_TEXT_BYTES);
+});

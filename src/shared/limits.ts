@@ -55,6 +55,9 @@ export const SEND_RETRY_MS = 2;
 /** Bytes of a log file that a replay reads at once. */
 export const LOG_READ_BYTES = 1024 * 1024;
 
+/** Text of a compressed log that its thread hands over at once; two such pieces may wait. */
+export const LOG_DECOMPRESSED_BYTES = 256 * 1024;
+
 /** The longest line of a log file; a longer one is counted as broken. */
 export const LOG_LINE_BYTES_MAX = 4096;
 
@@ -186,6 +189,27 @@ export const GAP_MERGE_MS = 2000;
  * with the last of their bus and cause, however far apart.
  */
 export const GAPS_UNSTORED_MAX = 256;
+
+/**
+ * Frames that wait for the recorder, in bytes: 24 each, so a minute of a full 1 Mbit/s bus while the disk stands
+ * still. A power of two.
+ */
+export const RECORDING_QUEUE_BYTES = 16 * 1024 * 1024;
+
+/** From so many waiting bytes on the recorder begins to write ahead of its time: a quarter of its queue. */
+export const RECORDING_QUEUE_BUSY_BYTES = RECORDING_QUEUE_BYTES / 4;
+
+/** How often what was recorded is made durable: what a power cut costs at most, while the disk is well. */
+export const RECORDING_SYNC_MS = 2000;
+
+/** Text that is compressed and written at once; a reader that meets damage loses so much. */
+export const RECORDING_TEXT_BYTES = 1024 * 1024;
+
+/** How long a recording that the disk refused is paused before it is tried again. */
+export const RECORDING_RETRY_MS = 5000;
+
+/** The least that recording.max_file_bytes can be: a few writes, however well they compress. */
+export const RECORDING_FILE_BYTES_MIN = 4 * RECORDING_TEXT_BYTES;
 
 /** How long a stop may take before the process ends by force. */
 export const STOP_DEADLINE_MS = 1_800;
