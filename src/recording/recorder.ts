@@ -117,7 +117,7 @@ export class Recorder {
 
   /** Whether a source may go on; all that it has on the way then finds room. */
   get hasRoom(): boolean {
-    return this.#worker === null || this.#ring.usedBytes < 2 * RECORDING_QUEUE_BUSY_BYTES;
+    return this.#worker === null || this.#ring.usedBytes < RECORDING_QUEUE_BUSY_BYTES;
   }
 
   /** Calls back, once, when hasRoom has become true again. */

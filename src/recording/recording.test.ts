@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { pino } from 'pino';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { FRAME_FLAG } from '../bus/can-frame.ts';
 import { CandumpDriver } from '../bus/candump-driver.ts';
@@ -10,6 +11,7 @@ import { channelNames } from '../bus/candump-format.ts';
 import { FrameBatch } from '../bus/frame-batch.ts';
 import { recordingFileName, recordingFileNumber } from '../bus/recording-file.ts';
 import { FrameRing } from './frame-ring.ts';
+import { Recorder } from './recorder.ts';
 import { RecordingFiles } from './recording-files.ts';
 import type { RecordingFormat } from './recording-messages.ts';
 import { RecordingWriter } from './recording-writer.ts';
@@ -310,4 +312,29 @@ test('a folder that cannot be written to pauses the recording, and counts', (con
   assert.equal(writer.progress.problem, null);
   writer.close();
   assert.equal(replayed(path).length, 1);
+});
+
+test('frames that come faster than they can be written are counted, each once', async (context) => {
+  const path = join(temporaryDirectory(context), 'recording');
+  const recorder = new Recorder({ ...FORMAT, path, busNames: ['can0'], log: pino({ enabled: false }) });
+  recorder.start();
+  const batch = FrameBatch.allocate(4096);
+  while (!batch.isFull) batch.push(FIRST_US + batch.count, 0x123, 0, [1, 2, 3, 4, 5, 6, 7, 8]);
+  const bytes = 4096 * 24;
+  let given = 0;
+  while (recorder.status().framesLost.queue === 0) {
+    recorder.record(batch, 0);
+    given += batch.count;
+  }
+  assert.ok(given * 24 >= recorder.status().queueBytesMax - bytes);
+  // It tells when there is room again.
+  await new Promise<void>((resolve) => recorder.whenRoom(resolve));
+  assert.ok(recorder.hasRoom);
+  recorder.record(batch, 0);
+  given += batch.count;
+  await recorder.stop();
+  const { state, frames, framesLost } = recorder.status();
+  assert.deepEqual([state, framesLost.write, framesLost.failed], ['stopped', 0, 0]);
+  assert.equal(frames + framesLost.queue, given);
+  assert.equal(replayed(path).length, frames);
 });

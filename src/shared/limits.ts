@@ -196,7 +196,10 @@ export const GAPS_UNSTORED_MAX = 256;
  */
 export const RECORDING_QUEUE_BYTES = 16 * 1024 * 1024;
 
-/** From so many waiting bytes on the recorder begins to write ahead of its time: a quarter of its queue. */
+/**
+ * From so many waiting bytes on the recorder writes ahead of its time, and sources that can wait are made to: what
+ * all buses have on the way still finds room. A quarter of the queue.
+ */
 export const RECORDING_QUEUE_BUSY_BYTES = RECORDING_QUEUE_BYTES / 4;
 
 /** How often what was recorded is made durable: what a power cut costs at most, while the disk is well. */
