@@ -17,11 +17,16 @@ export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
 export const SO_TIMESTAMP = 29;
 export const SO_RCVBUFFORCE = 33;
+export const SO_TIMESTAMPING = 37;
 export const SO_RXQ_OVFL = 40;
 export const SO_MEMINFO = 55;
 /** Index of the dropped packets in what SO_MEMINFO gives (linux/sock_diag.h, SK_MEMINFO_DROPS). */
 export const SK_MEMINFO_DROPS = 8;
 export const SK_MEMINFO_WORDS = 9;
+
+/** Of SO_TIMESTAMPING (linux/net_tstamp.h): frames are stamped by the controller, and the stamp is told as it is. */
+export const SOF_TIMESTAMPING_RX_HARDWARE = 1 << 2;
+export const SOF_TIMESTAMPING_RAW_HARDWARE = 1 << 6;
 
 export const SOL_CAN_RAW = 101;
 export const CAN_RAW_FILTER = 1;

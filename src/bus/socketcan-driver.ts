@@ -38,9 +38,12 @@ import {
   SO_RCVBUFFORCE,
   SO_RXQ_OVFL,
   SO_TIMESTAMP,
+  SO_TIMESTAMPING,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_RAW,
+  SOF_TIMESTAMPING_RAW_HARDWARE,
+  SOF_TIMESTAMPING_RX_HARDWARE,
   SOL_CAN_RAW,
   SOL_SOCKET,
 } from './linux.ts';
@@ -137,6 +140,9 @@ export class SocketCanDriver implements BusDriver {
   #configure(): void {
     const on = new Int32Array([1]);
     this.#setOption(SOL_SOCKET, SO_TIMESTAMP, on, 'SO_TIMESTAMP');
+    // A control message more, and only with frames that a controller has stamped.
+    const stamps = new Int32Array([SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_RAW_HARDWARE]);
+    this.#setOption(SOL_SOCKET, SO_TIMESTAMPING, stamps, 'SO_TIMESTAMPING');
     this.#setOption(SOL_SOCKET, SO_RXQ_OVFL, on, 'SO_RXQ_OVFL');
     this.#setOption(SOL_CAN_RAW, CAN_RAW_ERR_FILTER, new Int32Array([CAN_ERR_MASK]), 'CAN_RAW_ERR_FILTER');
     this.#setOption(SOL_CAN_RAW, CAN_RAW_RECV_OWN_MSGS, on, 'CAN_RAW_RECV_OWN_MSGS');
@@ -243,7 +249,7 @@ export class SocketCanDriver implements BusDriver {
     if (this.#fd < 0) return;
     this.#earlierDrops += this.#kernelDrops();
     this.#linux.close(this.#fd);
-    this.#receiver.drops = 0;
+    this.#receiver.reset();
     this.#fd = -1;
     this.#gather = false;
     this.#isSendBusy = false;
@@ -255,7 +261,7 @@ export class SocketCanDriver implements BusDriver {
       interface: this.#options.interfaceName,
       kernel_drops: this.#earlierDrops + this.#kernelDrops(),
       receive_buffer_bytes: this.#receiveBufferBytes,
-      timestamp_source: 'kernel',
+      timestamp_source: this.#receiver.hasHardwareClock ? 'hardware' : 'kernel',
       sends_delayed: this.#sendsBusy,
       ...this.#link.status(),
     };

@@ -7,7 +7,9 @@ import {
   flagsOfFdByte,
   flagsOfIdWord,
 } from './can-frame.ts';
+import { ControlMessages } from './control-messages.ts';
 import type { FrameBatch } from './frame-batch.ts';
+import { HardwareClock } from './hardware-clock.ts';
 import {
   allocateStable,
   EAGAIN,
@@ -16,9 +18,6 @@ import {
   lastErrno,
   MSG_CONFIRM,
   MSG_DONTWAIT,
-  SO_RXQ_OVFL,
-  SO_TIMESTAMP,
-  SOL_SOCKET,
 } from './linux.ts';
 
 // The layouts of recvmmsg's arguments on 64-bit Linux, in bytes (and words of 4 bytes where it says so).
@@ -26,21 +25,17 @@ const MESSAGE_BYTES = 64; // struct mmsghdr: struct msghdr of 56, then the recei
 const IOVEC_BYTES = 16;
 const FRAME_BYTES = 72; // struct canfd_frame: id, length, flags, 2 bytes of padding, 64 bytes of data
 const CLASSIC_FRAME_BYTES = 16; // struct can_frame: the same with 8 bytes of data
-const CONTROL_BYTES = 64; // room for a timestamp (32) and a drop count (24)
+const CONTROL_BYTES = 128; // room for a timestamp (32), the controller's (64) and a drop count (24)
 const MESSAGE_WORDS = MESSAGE_BYTES / 4;
 const FRAME_WORDS = FRAME_BYTES / 4;
 const CONTROL_WORDS = CONTROL_BYTES / 4;
 const CONTROL_LENGTH_WORD = 40 / 4; // msg_controllen
 const MESSAGE_FLAGS_WORD = 48 / 4; // msg_flags
 const RECEIVED_LENGTH_WORD = 56 / 4; // msg_len of struct mmsghdr
-const CONTROL_HEADER_WORDS = 16 / 4; // struct cmsghdr: length (8 bytes), level, type
-
-const TWO_TO_32 = 2 ** 32;
 
 /**
  * Takes frames from a SocketCAN socket, as many as one recvmmsg call gives, and puts them into a frame
- * batch: id and flags split, the kernel's timestamp and its count of dropped frames from the control
- * messages (socket(7): SO_TIMESTAMP, SO_RXQ_OVFL).
+ * batch: id and flags split, the timestamp and the kernel's count of dropped frames from the control messages.
  *
  * Its memory is allocated once and outlives the socket, so that a bus may come and go for ever.
  */
@@ -51,8 +46,9 @@ export class SocketCanReceiver {
   readonly #frameWords: Uint32Array;
   readonly #frameBytes: Uint8Array;
   readonly #controlWords: Uint32Array;
-  /** Frames that this socket's full buffer had cost when the last frame received was queued; modulo 2^32. */
-  drops = 0;
+  #control = new ControlMessages();
+  /** Once the controller has stamped a frame. */
+  #hardwareClock: HardwareClock | null = null;
 
   constructor(linux: LinuxCalls) {
     this.#linux = linux;
@@ -77,6 +73,22 @@ export class SocketCanReceiver {
       layout.setBigUint64(iovec, address + BigInt(framesAt + index * FRAME_BYTES), true);
       layout.setBigUint64(iovec + 8, BigInt(FRAME_BYTES), true);
     }
+  }
+
+  /** What follows comes from another socket. */
+  reset(): void {
+    this.#control = new ControlMessages();
+    this.#hardwareClock = null;
+  }
+
+  /** Frames that this socket's full buffer had cost when the last frame received was queued; modulo 2^32. */
+  get drops(): number {
+    return this.#control.drops;
+  }
+
+  /** Whether the controller stamps frames. */
+  get hasHardwareClock(): boolean {
+    return this.#hardwareClock !== null;
   }
 
   /**
@@ -130,35 +142,20 @@ export class SocketCanReceiver {
           batch.payload[at * CLASSIC_PAYLOAD_BYTES_MAX + byte] = this.#frameBytes[payload + byte]!;
         }
       }
-      batch.timestampUs[at] = this.#readControl(index);
+      batch.timestampUs[at] = this.#timestampOf(index);
       at++;
     }
     batch.count = at;
   }
 
-  /** Reads one message's control messages: keeps the drop count and returns the timestamp. */
-  #readControl(index: number): number {
-    const words = this.#controlWords;
+  /** When a message's frame came; reads its drop count along with it. */
+  #timestampOf(index: number): number {
+    const control = this.#control;
     const start = index * CONTROL_WORDS;
-    const end = start + this.#messageWords[index * MESSAGE_WORDS + CONTROL_LENGTH_WORD]! / 4;
-    let timestampUs = 0;
-    let at = start;
-    while (at + CONTROL_HEADER_WORDS <= end) {
-      const lengthBytes = words[at]!;
-      if (lengthBytes < CONTROL_HEADER_WORDS * 4) break;
-      const data = at + CONTROL_HEADER_WORDS;
-      if (words[at + 2] === SOL_SOCKET) {
-        const type = words[at + 3];
-        if (type === SO_TIMESTAMP) {
-          const seconds = words[data]! + words[data + 1]! * TWO_TO_32;
-          timestampUs = seconds * 1_000_000 + words[data + 2]!;
-        } else if (type === SO_RXQ_OVFL) {
-          this.drops = words[data]!;
-        }
-      }
-      // Control messages start at multiples of 8 bytes.
-      at += ((lengthBytes + 7) >>> 3) * 2;
-    }
-    return timestampUs;
+    const bytes = this.#messageWords[index * MESSAGE_WORDS + CONTROL_LENGTH_WORD]!;
+    control.read(this.#controlWords, start, start + bytes / 4);
+    if (control.hardwareUs === 0) return control.softwareUs;
+    this.#hardwareClock ??= new HardwareClock();
+    return this.#hardwareClock.toSystemUs(control.hardwareUs, control.softwareUs);
   }
 }

@@ -43,6 +43,15 @@ export const IP_COMMAND_TIMEOUT_MS = 1500;
 /** What `ip` may print of one interface: usually 2 kB. */
 export const IP_OUTPUT_BYTES_MAX = 256 * 1024;
 
+/**
+ * How fast a controller's clock and the system's may drift apart: half a microsecond in a millisecond. Quartzes differ
+ * by 100 ppm; NTP lets the system's clock run 500 ppm faster or slower to set it right (adjtimex(2)).
+ */
+export const HARDWARE_CLOCK_DRIFT_MAX = 500e-6;
+
+/** Two clocks that seem to be this much further apart than before, in microseconds, are: one was set. USB delays by 10 ms. */
+export const HARDWARE_CLOCK_STEP_US = 100_000;
+
 /** Frames that may wait to be sent on one bus. One more is refused with BUS_SEND_QUEUE_FULL. */
 export const SEND_QUEUE_FRAMES_MAX = 256;
 

@@ -174,8 +174,8 @@ test('frames of every form are received, with the time of the kernel', async () 
   }
   const { driver, kind, simulated } = listener.bus.status();
   assert.deepEqual(
-    [kind, simulated, driver.interface, driver.kernel_drops],
-    ['socketcan', false, 'vcan0', 0],
+    [kind, simulated, driver.interface, driver.kernel_drops, driver.timestamp_source],
+    ['socketcan', false, 'vcan0', 0, 'kernel'],
   );
 });
 
