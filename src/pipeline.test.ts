@@ -50,3 +50,49 @@ for (const [resolution, expected] of cases) {
     assert.deepEqual(await timestampsUs(pipeline), expected);
   });
 }
+
+test('what a controller tells of itself is a signal, in the state and in the history', async (t) => {
+  const cwd = temporaryDirectory(t);
+  const lines = [
+    logLine(FIRST_US, 2, RPM),
+    // Error-passive with 135 errors of sending, bus-off, and a restart.
+    '(1764000001.000000) can0 20000204#0020000000008700\n',
+    '(1764000002.000000) can0 20000040#0000000000000000\n',
+    '(1764000003.000000) can0 20000100#0000000000000000\n',
+  ];
+  writeFileSync(join(cwd, 'drive.log'), lines.join(''));
+  const flags = { bus: ['candump:drive.log?speed=max'], db: 'collector.db', 'max-age': 'unlimited' };
+  const { config } = loadConfig({ flags, env: {}, cwd });
+  const pipeline = await startPipeline(config, pino({ enabled: false }));
+  t.after(() => pipeline.stop());
+  await pipeline.ended;
+
+  const { registry, history, state } = pipeline;
+  const componentType = registry.componentTypeNumber('CAN_BUS')!;
+  const query = { componentType, limit: 100, offset: 0, order: 'asc', format: 'json' } as const;
+  const samples: SampleReply[] = JSON.parse(new TextDecoder().decode((await history.query(query)).text));
+  assert.deepEqual(
+    samples.map(({ timestamp, bus, component_id, command_id, value, value_name }) => [
+      timestamp - 1_764_000_000,
+      bus,
+      component_id,
+      command_id,
+      value_name ?? value,
+    ]),
+    [
+      [1, 'drive', 'drive', 'STATE', 'ERROR_PASSIVE'],
+      [1, 'drive', 'drive', 'TX_ERRORS', 135],
+      [1, 'drive', 'drive', 'RX_ERRORS', 0],
+      [2, 'drive', 'drive', 'STATE', 'BUS_OFF'],
+      [3, 'drive', 'drive', 'STATE', 'ERROR_ACTIVE'],
+    ],
+  );
+  assert.deepEqual(
+    [...state.current({ componentType })].map(({ series, value }) => [series.definition.commandId, value]),
+    [
+      ['STATE', 0],
+      ['TX_ERRORS', 135],
+      ['RX_ERRORS', 0],
+    ],
+  );
+});

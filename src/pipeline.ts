@@ -1,9 +1,11 @@
 import type { Logger } from 'pino';
 import { Bus } from './bus/bus.ts';
 import { isLive } from './bus/bus-url.ts';
+import type { ControllerReading } from './bus/controller-monitor.ts';
 import type { FrameBatch } from './bus/frame-batch.ts';
 import type { BusConfig, HistoryConfig, RecordingConfig } from './config/schema.ts';
 import { PersistentTelemetryStore } from './history/persistent-telemetry-store.ts';
+import { BusSignals, busComponentIds, busSignalDefinitions } from './protocol/bus-signals.ts';
 import { KartDecoder } from './protocol/kart-decoder.ts';
 import { ProtocolRegistry } from './protocol/protocol-registry.ts';
 import type { SampleBatch } from './protocol/sample-batch.ts';
@@ -52,7 +54,9 @@ export interface PipelineConfig {
  */
 export async function startPipeline(config: PipelineConfig, log: Logger): Promise<Pipeline> {
   const { timestampResolutionUs } = config.history;
-  const registry = ProtocolRegistry.load();
+  const busNames = config.buses.map(({ name }) => name);
+  const registry = ProtocolRegistry.load(undefined, [busSignalDefinitions(busNames)]);
+  const busIds = busComponentIds(busNames);
   const table = new SeriesTable(registry);
   const state = new TelemetryStore(table);
   const history = new PersistentTelemetryStore(
@@ -68,12 +72,31 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
   for (const series of stored.series) table.restore(series);
   // A bus that isn't configured any more has a history but no state: what a simulation said last must not
   // stand beside what a vehicle says now.
-  const busNames = new Set(config.buses.map(({ name }) => name));
-  const states = stored.states.filter(({ series }) => busNames.has(table.at(series).bus));
+  const configured = new Set(busNames);
+  const states = stored.states.filter(({ series }) => configured.has(table.at(series).bus));
   state.restore(states, wallClockUs());
 
   const recorder = createRecorder(config, log);
   recorder?.start();
+
+  /** What was appended to a batch from `first` on. */
+  function takeSamples(samples: SampleBatch, first: number): void {
+    state.apply(samples, first);
+    if (timestampResolutionUs > 1) roundTimestamps(samples, first, timestampResolutionUs);
+    if (samples.isFull) history.handOver();
+  }
+
+  function takeReading(signals: BusSignals, reading: ControllerReading): void {
+    for (const [series, rawValue] of signals.changes(reading)) {
+      const { samples } = history;
+      const at = samples.count++;
+      samples.timestampUs[at] = reading.timestampUs;
+      samples.rawValue[at] = rawValue;
+      samples.series[at] = series;
+      takeSamples(samples, at);
+    }
+    history.publish();
+  }
 
   function takeFrames(source: Source, busIndex: number, frames: FrameBatch, release: () => void): void {
     recorder?.record(frames, busIndex);
@@ -82,9 +105,7 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
       const { samples } = history;
       const first = samples.count;
       at = source.decoder.decode(frames, at, samples);
-      state.apply(samples, first);
-      if (timestampResolutionUs > 1) roundTimestamps(samples, first, timestampResolutionUs);
-      if (samples.isFull) history.handOver();
+      takeSamples(samples, first);
     }
     history.publish();
     if (source.bus.canWait) whenRoom([history, recorder], release);
@@ -94,6 +115,7 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
   const endings: Promise<void>[] = [];
   const sources = config.buses.map(({ name, url, spec }, index): Source => {
     const decoder = new KartDecoder(name, registry, table);
+    const signals = new BusSignals(name, busIds.get(name)!, table);
     const end = Promise.withResolvers<void>();
     const bus = new Bus({
       name,
@@ -107,6 +129,10 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
       },
       onBusOff(fromUs, toUs) {
         if (isLive(spec)) history.gap({ bus: name, cause: 'bus_off', fromUs, toUs, count: null });
+      },
+      onController(reading) {
+        // The end of a log says nothing of the controller that it was recorded by.
+        if (reading.state !== null || isLive(spec)) takeReading(signals, reading);
       },
       onDrops: (count, fromUs, toUs) => history.gap({ bus: name, cause: 'kernel', fromUs, toUs, count }),
     });

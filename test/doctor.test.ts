@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -24,6 +24,16 @@ describe('doctor', { concurrency: 2 }, () => {
     assert.match(stdout, /\n(All is well\.|0 problems, \d+ warnings?\.)\n$/);
     assert.doesNotMatch(stdout, /\p{Cc}\[/u);
     assert.deepEqual(readdirSync(cwd), before);
+  });
+
+  test('looks for logs in a folder', async (t) => {
+    const cwd = temporaryDirectory(t);
+    mkdirSync(join(cwd, 'logs'));
+    writeFileSync(join(cwd, 'logs/drive.log'), '(1764000000.000000) can0 002#48000001400004B0\n');
+    const logs = await examined(['--bus', 'candump:logs', '--db', 'collector.db', '--port', '0'], { cwd });
+    assert.match(String(logs.checks.find(({ name }) => name === 'log files')?.found), /^1 in \S+logs$/);
+    const none = await examined(['--bus', 'asc:logs', '--db', 'collector.db', '--port', '0'], { cwd });
+    assert.equal(none.checks.find(({ name }) => name === 'log files')?.outcome, 'problem');
   });
 
   test('tells of a service that runs, also while it writes', async (t) => {

@@ -22,7 +22,12 @@ import {
   isFdPayloadBytes,
   STANDARD_CAN_ID_MAX,
 } from './can-frame.ts';
-import { type ControllerChange, ControllerMonitor, type ControllerStatus } from './controller-monitor.ts';
+import {
+  type ControllerChange,
+  ControllerMonitor,
+  type ControllerReading,
+  type ControllerStatus,
+} from './controller-monitor.ts';
 import { FrameBatch } from './frame-batch.ts';
 import { type Bitrates, type IdTraffic, type Traffic, TrafficMeter } from './traffic-meter.ts';
 
@@ -46,6 +51,8 @@ export interface BusOptions {
   readonly onDown?: (fromUs: number, toUs: number | null) => void;
   /** The same for a controller that is off: it is read, and hears nothing. */
   readonly onBusOff?: (fromUs: number, toUs: number | null) => void;
+  /** Told what the controller says of itself, before the frames among which it did. */
+  readonly onController?: (reading: ControllerReading) => void;
   /** Told of frames that the kernel has dropped, at some time from `fromUs` to `toUs`. */
   readonly onDrops?: (frames: number, fromUs: number, toUs: number) => void;
 }
@@ -111,6 +118,7 @@ export class Bus {
     this.#controller = new ControllerMonitor({
       onChange: (change, message) => this.#logController(change, message),
       onBusOff: (fromUs, toUs) => options.onBusOff?.(fromUs, toUs),
+      onReading: (reading) => options.onController?.(reading),
     });
   }
 

@@ -78,6 +78,30 @@ test('bus-off ends where the bus is not read any more, and then nothing is known
   assert.deepEqual([state, txErrors, changes.length], [null, null, 1]);
 });
 
+test('each reading is told, the last where nothing is known any more', () => {
+  const readings: unknown[] = [];
+  const controller = new ControllerMonitor({
+    onReading: ({ timestampUs, state, txErrors, rxErrors }) =>
+      readings.push([timestampUs, state, txErrors, rxErrors]),
+  });
+  const batch = FrameBatch.allocate(8);
+  batch.push(10, CONTROLLER | COUNTERS, FRAME_FLAG.ERROR, PASSIVE);
+  batch.push(20, 0x20, FRAME_FLAG.ERROR, [0, 0, 0, 0, 0, 0, 136, 2]);
+  batch.push(30, BUS_OFF, FRAME_FLAG.ERROR, []);
+  batch.push(40, 0x123, 0, []);
+  batch.push(50, 0x123, 0, []);
+  controller.observe(batch);
+  controller.forget(60);
+  controller.forget(70);
+  assert.deepEqual(readings, [
+    [10, 'error_passive', 135, 2],
+    [20, 'error_passive', 136, 2],
+    [30, 'bus_off', 136, 2],
+    [40, 'error_active', 136, 2],
+    [60, null, null, null],
+  ]);
+});
+
 test('changes are kept up to their limit', () => {
   const { controller, observe } = monitor();
   for (let at = 0; at < 2 * CONTROLLER_CHANGES_KEPT; at += 2) observe([at, BUS_OFF], [at + 1, RESTARTED]);

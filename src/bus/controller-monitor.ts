@@ -22,7 +22,17 @@ export interface ControllerChange {
   readonly state: ControllerState;
 }
 
+/** What is known of a controller at one moment. Null is what isn't. */
+export interface ControllerReading {
+  readonly timestampUs: number;
+  readonly state: ControllerState | null;
+  readonly txErrors: number | null;
+  readonly rxErrors: number | null;
+}
+
 export interface ControllerEvents {
+  /** Told whenever its state or a counter may be another one. */
+  onReading?(reading: ControllerReading): void;
   onChange?(change: ControllerChange, message: string): void;
   /** Told that the controller takes no part in the bus since `fromUs`; and again, with `toUs`, when it does. */
   onBusOff?(fromUs: number, toUs: number | null): void;
@@ -49,8 +59,10 @@ export class ControllerMonitor {
     for (let at = 0; at < count; at++) {
       if ((flags[at]! & FRAME_FLAG.ERROR) !== 0) this.#take(frames, at);
       // A controller that is off hears nothing: that it does says that it is back, if nobody else did.
-      else if (this.#busOffSinceUs !== null)
+      else if (this.#busOffSinceUs !== null) {
         this.#enter('error_active', frames.timestampUs[at]!, 'a frame came');
+        this.#tellReading(frames.timestampUs[at]!);
+      }
     }
   }
 
@@ -62,6 +74,12 @@ export class ControllerMonitor {
     this.#rxErrors = report.rxErrors ?? this.#rxErrors;
     this.#lastError = { timestampUs, message: report.message };
     if (report.state !== null) this.#enter(report.state, timestampUs, report.message);
+    this.#tellReading(timestampUs);
+  }
+
+  #tellReading(timestampUs: number): void {
+    const reading = { timestampUs, state: this.#state, txErrors: this.#txErrors, rxErrors: this.#rxErrors };
+    this.#events.onReading?.(reading);
   }
 
   #enter(state: ControllerState, timestampUs: number, message: string): void {
@@ -80,9 +98,11 @@ export class ControllerMonitor {
   /** The bus isn't read any more, or is opened anew: what state its controller is in isn't known. */
   forget(atUs: number): void {
     this.#endBusOff(atUs);
+    const wasKnown = this.#state !== null;
     this.#state = null;
     this.#txErrors = null;
     this.#rxErrors = null;
+    if (wasKnown) this.#tellReading(atUs);
   }
 
   #endBusOff(atUs: number): void {

@@ -29,13 +29,13 @@ test('frames are told without their delays, however the clocks drift apart', () 
 });
 
 test('a clock that was set is followed at once', () => {
-  const clock = new HardwareClock();
-  clock.toSystemUs(1000, START_US);
-  // The system's, forwards and back.
   const hourUs = 3600e6;
-  assert.equal(clock.toSystemUs(2000, START_US + 1000 + hourUs), START_US + 1000 + hourUs);
-  assert.equal(clock.toSystemUs(3000, START_US + 2000), START_US + 2000);
-  assert.equal(clock.toSystemUs(4000, START_US + 3010), START_US + 3000);
+  const clock = new HardwareClock();
+  clock.toSystemUs(hourUs + 1000, START_US);
+  // The system's, forwards and back.
+  assert.equal(clock.toSystemUs(hourUs + 2000, START_US + 1000 + hourUs), START_US + 1000 + hourUs);
+  assert.equal(clock.toSystemUs(hourUs + 3000, START_US + 2000), START_US + 2000);
+  assert.equal(clock.toSystemUs(hourUs + 4000, START_US + 3010), START_US + 3000);
   // The controller's begins anew.
   assert.equal(clock.toSystemUs(1, START_US + 4000), START_US + 4000);
   assert.equal(clock.toSystemUs(1001, START_US + 5010), START_US + 5000);

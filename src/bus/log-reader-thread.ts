@@ -132,15 +132,20 @@ async function decompress(source: Readable, decoder: Transform): Promise<void> {
   for await (const text of pipeline(source, decoder, () => {})) put(text as Uint8Array);
 }
 
-try {
-  await (compression === 'zstd' ? readZstd() : readGzip());
-  waitForSlot();
-  fill(LOG_READER_END.ENDED);
-} catch (error) {
-  if (!(error instanceof NobodyReads)) {
+async function run(): Promise<void> {
+  try {
+    await (compression === 'zstd' ? readZstd() : readGzip());
+    waitForSlot();
+    fill(LOG_READER_END.ENDED);
+  } catch (error) {
+    if (error instanceof NobodyReads) throw error;
     waitForSlot();
     slots[slot]!.fill(0);
     new TextEncoder().encodeInto(errorMessage(error), slots[slot]!.subarray(0, -1));
     fill(LOG_READER_END.FAILED);
   }
 }
+
+await run().catch((error) => {
+  if (!(error instanceof NobodyReads)) throw error;
+});

@@ -4,6 +4,7 @@ import { SERIES_MAX, SERIES_PER_QUANTITY_MAX } from '../shared/limits.ts';
 import { OUTCOME, OUTCOME_COUNT } from './frame-outcome.ts';
 import { KART_PAYLOAD_BYTES, rawValueOf } from './kart-codec.ts';
 import { OutcomeCounters } from './outcome-counters.ts';
+import { ID_COUNT } from './proto-files.ts';
 import type { ProtocolRegistry } from './protocol-registry.ts';
 import type { SampleBatch } from './sample-batch.ts';
 import type { Series, SeriesKey, SeriesTable } from './series-table.ts';
@@ -39,7 +40,9 @@ export class KartDecoder {
     this.#registry = registry;
     this.#table = table;
     for (const series of table.since(0)) {
-      if (series.bus === bus && series.isCurrent) this.#link(series);
+      // What is beyond the wire's component types never comes in a frame.
+      const isOfWire = series.componentType < ID_COUNT.componentType;
+      if (series.bus === bus && series.isCurrent && isOfWire) this.#link(series);
     }
   }
 

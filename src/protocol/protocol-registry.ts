@@ -82,23 +82,27 @@ export class ProtocolRegistry {
   /** null in a protocol whose message types have no ERROR. */
   readonly #errorMessageType: number | null;
 
-  private constructor(definition: ProtocolDefinition) {
+  private constructor(definition: ProtocolDefinition, further: readonly ComponentTypeDefinition[]) {
     this.files = definition.files;
     this.#messageTypes = new NameTable('MESSAGE_TYPE', ID_COUNT.messageType, definition.messageTypes);
     this.#valueTypes = new NameTable('VALUE_TYPE', ID_COUNT.valueType, definition.valueTypes);
-    this.#componentTypes = new NameTable('TYPE', ID_COUNT.componentType, definition.componentTypes);
-    for (const type of definition.componentTypes) this.#typeTables[type.id] = typeTables(type);
+    const componentTypes = [...definition.componentTypes, ...further];
+    this.#componentTypes = new NameTable('TYPE', ID_COUNT.componentType, componentTypes);
+    for (const type of componentTypes) this.#typeTables[type.id] = typeTables(type);
     this.#unassignedType = typeTables({ components: [ALL_COMPONENTS], commands: [], valueEnums: [] });
     this.#errorMessageType = definition.messageTypes.find(({ name }) => name === 'ERROR')?.id ?? null;
   }
 
   /**
-   * Reads every .proto file of `directory`; takes about 10 ms.
+   * Reads every .proto file of `directory`; takes about 10 ms. `further` are component types that aren't of the wire.
    * @throws ProtocolError PROTOCOL_NOT_FOUND where there are none, PROTOCOL_INVALID with file and line
    * where they can't be used.
    */
-  static load(directory: string = DEFAULT_DIRECTORY): ProtocolRegistry {
-    return new ProtocolRegistry(readProtoFiles(directory));
+  static load(
+    directory: string = DEFAULT_DIRECTORY,
+    further: readonly ComponentTypeDefinition[] = [],
+  ): ProtocolRegistry {
+    return new ProtocolRegistry(readProtoFiles(directory), further);
   }
 
   // Number to name: any number has one.
@@ -275,7 +279,7 @@ class NameTable {
   constructor(prefix: string, count: number, known: readonly NamedNumber[]) {
     this.#prefix = prefix;
     this.#known = known;
-    this.#numbers = new Map(known.map(({ name, id }) => [name, id]));
+    this.#numbers = new Map(known.map(({ name, id }) => [name.toUpperCase(), id]));
     const names = Array.from({ length: count }, (_, number) => `${prefix}_${number}`);
     for (const { id, name } of known) names[id] = name;
     this.#names = names;
@@ -298,7 +302,7 @@ class NameTable {
 
   has(number: number): boolean {
     const name = this.#names[number];
-    return name !== undefined && this.#numbers.has(name);
+    return name !== undefined && this.#numbers.has(name.toUpperCase());
   }
 
   entries(): CatalogEntry[] {

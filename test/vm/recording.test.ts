@@ -37,6 +37,7 @@ const children: ChildProcess[] = [];
 
 after(() => {
   for (const child of children) child.kill('SIGKILL');
+  execFileSync('ip', ['link', 'del', BUS]);
 });
 
 execFileSync('ip', ['link', 'add', BUS, 'type', 'vcan']);

@@ -270,6 +270,19 @@ test('a controller that is off the bus is told of, as a gap too', async () => {
   });
 });
 
+test('its state and counters are signals like others', async () => {
+  const told = await service.history('component_type=CAN_BUS&component_id=vcan0&command_id=STATE&order=asc');
+  assert.deepEqual(
+    told.map(({ value_name }) => value_name),
+    ['ERROR_PASSIVE', 'BUS_OFF', 'ERROR_ACTIVE'],
+  );
+  const { changes } = bus(await service.status()).controller;
+  assert.deepEqual(
+    told.map(({ timestamp }) => timestamp),
+    changes.map(({ timestamp }) => timestamp),
+  );
+});
+
 test('a bus that is deleted is shown as missing, with what to do, and read again when it is back', async () => {
   const lostS = Date.now() / 1000;
   ip('link', 'del', 'vcan0');

@@ -1,0 +1,135 @@
+import type { ControllerReading } from '../bus/controller-monitor.ts';
+import { CONTROLLER_STATES, type ControllerState } from '../bus/error-frame.ts';
+import { MESSAGE_TYPE, VALUE_TYPE } from './kart-codec.ts';
+import { ALL_COMPONENTS, type ComponentTypeDefinition, ID_COUNT } from './proto-files.ts';
+import type { Series, SeriesTable } from './series-table.ts';
+
+/**
+ * What the collector itself knows of a bus's CAN controller, as signals beside those of the vehicle:
+ * CAN_BUS/can0/STATE and so on. The component type is beyond what a frame can say, so nothing that comes over a bus
+ * is taken for one.
+ */
+export const CAN_BUS_TYPE = ID_COUNT.componentType;
+
+const QUANTITY = { STATE: 0, TX_ERRORS: 1, RX_ERRORS: 2 } as const;
+
+/** The states by the numbers that Linux has for them (enum can_state), and one that isn't known any more. */
+const STATE_UNKNOWN = CONTROLLER_STATES.length;
+
+/** Under no node's id, as its component type says. */
+const NODE_ID = 0;
+
+/** Names and meanings of the signals of these buses. */
+export function busSignalDefinitions(busNames: readonly string[]): ComponentTypeDefinition {
+  const ids = busComponentIds(busNames);
+  const counter = { unit: null, scale: 1, valueType: VALUE_TYPE.UINT8 };
+  return {
+    id: CAN_BUS_TYPE,
+    name: 'CAN_BUS',
+    components: [...busNames.map((name) => ({ id: ids.get(name)!, name })), ALL_COMPONENTS],
+    commands: Object.entries(QUANTITY).map(([name, id]) => ({ id, name, ...counter })),
+    valueEnums: [
+      {
+        values: [...CONTROLLER_STATES, 'unknown'].map((name, id) => ({ id, name: name.toUpperCase() })),
+        commandIds: [QUANTITY.STATE],
+        componentIds: [],
+        isOfErrors: false,
+      },
+    ],
+  };
+}
+
+/**
+ * The component ids of buses. They are made of the names, so that a bus keeps its own whatever other buses come and
+ * go beside it, but where two names give the same.
+ */
+export function busComponentIds(busNames: readonly string[]): ReadonlyMap<string, number> {
+  const ids = new Map<string, number>();
+  const taken = new Set<number>();
+  for (const name of busNames) {
+    let id = hash(name) % ALL_COMPONENTS.id;
+    while (taken.has(id)) id = (id + 1) % ALL_COMPONENTS.id;
+    taken.add(id);
+    ids.set(name, id);
+  }
+  return ids;
+}
+
+/** FNV-1a, of 32 bits. */
+function hash(text: string): number {
+  let value = 0x811c_9dc5;
+  for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x0100_0193) >>> 0;
+  return value;
+}
+
+/** Makes samples of what a bus's controller tells. */
+export class BusSignals {
+  readonly #bus: string;
+  readonly #componentId: number;
+  readonly #table: SeriesTable;
+  /** By quantity; null where there was no room for a series. */
+  readonly #series = new Map<number, Series | null>();
+  /** By quantity: what was told last. */
+  readonly #values = new Map<number, number>();
+
+  constructor(bus: string, componentId: number, table: SeriesTable) {
+    this.#bus = bus;
+    this.#componentId = componentId;
+    this.#table = table;
+  }
+
+  /** What has changed since the last reading: the index of a series, and its new value. */
+  *changes(reading: ControllerReading): Generator<readonly [series: number, rawValue: number]> {
+    const values: [quantity: number, value: number | null][] = [
+      [QUANTITY.STATE, this.#stateValue(reading.state)],
+      [QUANTITY.TX_ERRORS, reading.txErrors],
+      [QUANTITY.RX_ERRORS, reading.rxErrors],
+    ];
+    for (const [quantity, value] of values) {
+      if (value === null || value === this.#values.get(quantity)) continue;
+      this.#values.set(quantity, value);
+      const series = this.#seriesOf(quantity);
+      if (series !== null) yield [series.index, value];
+    }
+  }
+
+  /** A state that was never known isn't told. */
+  #stateValue(state: ControllerState | null): number | null {
+    if (state !== null) return CONTROLLER_STATES.indexOf(state);
+    return this.#values.has(QUANTITY.STATE) ? STATE_UNKNOWN : null;
+  }
+
+  #seriesOf(quantity: number): Series | null {
+    let series = this.#series.get(quantity);
+    if (series === undefined) {
+      series = this.#find(quantity) ?? this.#add(quantity);
+      this.#series.set(quantity, series);
+    }
+    return series;
+  }
+
+  #find(quantity: number): Series | undefined {
+    return this.#table
+      .since(0)
+      .find(
+        ({ bus, componentType, componentId, commandId, isCurrent }) =>
+          isCurrent &&
+          bus === this.#bus &&
+          componentType === CAN_BUS_TYPE &&
+          componentId === this.#componentId &&
+          commandId === quantity,
+      );
+  }
+
+  #add(quantity: number): Series | null {
+    return this.#table.add({
+      bus: this.#bus,
+      nodeId: NODE_ID,
+      messageType: MESSAGE_TYPE.STATUS,
+      componentType: CAN_BUS_TYPE,
+      componentId: this.#componentId,
+      commandId: quantity,
+      valueType: VALUE_TYPE.UINT8,
+    });
+  }
+}
