@@ -221,17 +221,20 @@ describe('a bus', { concurrency: true }, () => {
   });
 
   test('that has nothing to do stops at once, however often it is told', async () => {
-    const listener = new Listener(`candump:${writeLog(2, 3_600_000)}?speed=1`);
-    const { bus } = listener;
-    bus.start();
-    await until('the first frame', () => listener.frames.length === 1);
-    const startMs = performance.now();
-    await Promise.all([bus.stop(), bus.stop()]);
-    // Without being woken it would sleep for as long as BUS_WAIT_MAX_MS.
-    const stopMs = performance.now() - startMs;
-    assert.ok(stopMs < 0.9 * BUS_WAIT_MAX_MS, `stopped within ${stopMs} ms`);
-    assert.equal(bus.status().state, 'stopped');
-    await bus.stop();
+    const stopsMs: number[] = [];
+    // Without being woken each would sleep for as long as BUS_WAIT_MAX_MS; on a busy machine some may be late.
+    while (Math.min(...stopsMs) > 0.5 * BUS_WAIT_MAX_MS && stopsMs.length < 5) {
+      const listener = new Listener(`candump:${writeLog(2, 3_600_000)}?speed=1`);
+      const { bus } = listener;
+      bus.start();
+      await until('the first frame', () => listener.frames.length === 1);
+      const startMs = performance.now();
+      await Promise.all([bus.stop(), bus.stop()]);
+      stopsMs.push(performance.now() - startMs);
+      assert.equal(bus.status().state, 'stopped');
+      await bus.stop();
+    }
+    assert.ok(stopsMs.at(-1)! <= 0.5 * BUS_WAIT_MAX_MS, `stopped within ${stopsMs.join(', ')} ms`);
   });
 
   test('can be stopped before it was started, while it starts, and started again', async () => {
