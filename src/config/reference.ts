@@ -48,7 +48,8 @@ export function formatSetting(setting: SettingAnnotation, value: string | number
 /** What a setting may be, for its row of the table. */
 function rangeCell(setting: SettingAnnotation): string {
   const or = setting.nullWord && `or ${code(setting.nullWord)}`;
-  return [rangeText(setting), setting.choices?.map(code).join(', '), or].filter(Boolean).join(' ');
+  const values = [rangeText(setting), ...(setting.choices ?? []).map(code)].filter(Boolean).join(', ');
+  return [values, or].filter(Boolean).join(' ');
 }
 
 /** The range of a setting in words, as `100ms to 1min`; empty where it has none. */
@@ -153,6 +154,13 @@ const FORMS = [
   '`recording.path` names a folder, and every frame of every bus is written there as it came, whatever the protocol makes of it.',
   '[operating.md](operating.md#recording) has more.',
   '',
+  '## Time sync',
+  '',
+  'With `time_sync.interval: 1s` the service is the time master of every bus that is live: it sends PING and SET_TIME, as the',
+  "kart's protocol wants it. Unless it is given, nothing is sent on a CAN interface; a simulated kart is asked each second. Give it",
+  "only where all buses are the kart's, and no other time master is there. Logs are never sent to.",
+  '[operating.md](operating.md#time-sync) has more.',
+  '',
   '## CAN interfaces',
   '',
   "What the URL of a `socketcan` bus says of its interface, it is to be. What it doesn't say stays as it is; a",
@@ -188,7 +196,7 @@ const FORMS = [
   "controller's state isn't known.",
 ];
 
-/** A section is called in the file as in CollectorConfig; a leaf's annotation says its key. */
+/** A section is called in the file as in CollectorConfig, but as `time_sync`; a leaf's annotation says its key. */
 function* settingsOf(schema: TSchema, sections: readonly string[]): Generator<Setting> {
   if (!Type.IsObject(schema)) return;
   for (const [property, child] of Object.entries(schema.properties)) {
@@ -196,10 +204,14 @@ function* settingsOf(schema: TSchema, sections: readonly string[]): Generator<Se
     if (setting === undefined) {
       yield* settingsOf(child, [...sections, property]);
     } else {
-      const path = [...sections, setting.key].join('.');
+      const path = [...sections.map(snakeCase), setting.key].join('.');
       yield { ...setting, path, properties: [...sections, property] };
     }
   }
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function code(text: string): string {
