@@ -152,3 +152,29 @@ test('a recording has the timestamps as they came', async (t) => {
   const recorded = readFileSync(join(cwd, 'recording', file!), 'utf8').replaceAll(' drive ', ' can0 ');
   assert.equal(recorded, SET_TIME + LATE);
 });
+
+const intervals: [setting: string | null, expectedMs: (number | null)[]][] = [
+  [null, [null, null, 1000, null]],
+  ['simulated', [null, null, 1000, null]],
+  ['off', [null, null, null, null]],
+  ['250ms', [250, null, 250, null]],
+];
+for (const [setting, expectedMs] of intervals) {
+  test(`with a time sync of ${setting ?? 'nothing said'}, CAN interfaces are sent to only if that was asked for`, async (t) => {
+    const cwd = temporaryDirectory(t);
+    const bus = [
+      'socketcan:nosuchcan0',
+      'socketcan:nosuchcan1?time_sync=off',
+      'sim:kart',
+      'candump:absent.log',
+    ];
+    const flags = { bus, db: 'collector.db', ...(setting !== null && { 'time-sync': setting }) };
+    const { config } = loadConfig({ flags, env: {}, cwd });
+    const pipeline = await startPipeline(config, pino({ enabled: false }));
+    t.after(() => pipeline.stop());
+    assert.deepEqual(
+      pipeline.sources.map(({ timeSync }) => timeSync.status().master?.intervalMs ?? null),
+      expectedMs,
+    );
+  });
+}

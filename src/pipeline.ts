@@ -197,10 +197,13 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
 
 function timeSyncOf(bus: Bus, { timeSync, nodeId = 0 }: PipelineConfig, log: Logger): TimeSync {
   const { name, spec } = bus;
-  const logFault = rateLimited(log.child({ stage: 'time sync' }));
+  const timeLog = log.child({ stage: 'time sync' });
+  const logFault = rateLimited(timeLog);
+  const intervalMs = timeSyncIntervalMs(spec, timeSync);
+  if (intervalMs !== null) timeLog.info({ bus: name, interval_ms: intervalMs }, 'sending PING and SET_TIME');
   return new TimeSync({
     nodeId,
-    intervalMs: timeSyncIntervalMs(spec, timeSync),
+    intervalMs,
     datedBy: isLive(spec) ? 'own' : hasTimeOfItsLog(spec) ? 'any' : 'none',
     isOpen: () => bus.isOpen,
     send: (frame) => bus.send(frame),
@@ -214,6 +217,7 @@ function timeSyncOf(bus: Bus, { timeSync, nodeId = 0 }: PipelineConfig, log: Log
 /** How often a bus's nodes are asked; null for never: to send on a vehicle's bus has to be asked for. */
 function timeSyncIntervalMs(spec: BusUrl, timeSync: TimeSyncConfig | undefined): number | null {
   if (timeSync === undefined || !isLive(spec)) return null;
+  if (spec.kind === 'socketcan' && spec.timeSync === 'off') return null;
   if (timeSync.interval !== TIME_SYNC_SIMULATED) return timeSync.interval;
   return spec.kind === 'sim' ? TIME_SYNC_SIMULATED_MS : null;
 }
