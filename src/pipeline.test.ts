@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pino } from 'pino';
@@ -96,3 +96,85 @@ test('what a controller tells of itself is a signal, in the state and in the his
     ],
   );
 });
+
+/** STATUS MOTORS RPM of node 2, so many milliseconds after the first moment; byte 1 says when it was made. */
+function rpmLine(sentMs: number, madeMs: number): string {
+  const byte1 = (madeMs & 0xff).toString(16).padStart(2, '0').toUpperCase();
+  return logLine(FIRST_US + sentMs * 1000, 2, RPM.replace(' 00 ', ` ${byte1} `));
+}
+
+const SET_TIME = logLine(FIRST_US, 2, '28 00 04 07 60 00 00 01');
+/** Frames that go at once, by which byte 1 proves itself, and one that waited for 50 ms. */
+const ON_TIME_MS = Array.from({ length: 90 }, (_, index) => index + 1);
+const LATE = `${ON_TIME_MS.map((ms) => rpmLine(ms, ms)).join('')}${rpmLine(400, 350)}`;
+
+const replays: [what: string, log: string, options: string, expectedMs: number[] | null, redated: number][] =
+  [
+    ['in which nodes were synced', SET_TIME + LATE, 'speed=max', [0, ...ON_TIME_MS, 350.5], 1],
+    ['without a sync', LATE, 'speed=max', [...ON_TIME_MS, 400], 0],
+    // Its timestamps are those of the replay.
+    ['at another pace', SET_TIME + LATE, 'speed=50&time=now', null, 0],
+  ];
+for (const [what, log, options, expectedMs, redated] of replays) {
+  test(`of a log ${what}, ${redated} frames are dated by byte 1`, async (t) => {
+    const cwd = temporaryDirectory(t);
+    writeFileSync(join(cwd, 'drive.log'), log);
+    const bus = [`candump:drive.log?${options}`];
+    const flags = { bus, db: 'collector.db', 'max-age': 'unlimited', 'time-sync': '1s' };
+    const { config } = loadConfig({ flags, env: {}, cwd });
+    const pipeline = await startPipeline(config, pino({ enabled: false }));
+    t.after(() => pipeline.stop());
+    await pipeline.ended;
+    const { framesRedated, master } = pipeline.sources[0]!.timeSync.status();
+    assert.equal(framesRedated, redated);
+    assert.equal(master, null, 'a log is never sent to');
+    const timestamps = await timestampsUs(pipeline);
+    if (expectedMs === null) assert.equal(timestamps.length, ON_TIME_MS.length + 2);
+    else
+      assert.deepEqual(
+        timestamps,
+        expectedMs.map((ms) => FIRST_US + ms * 1000),
+      );
+  });
+}
+
+test('a recording has the timestamps as they came', async (t) => {
+  const cwd = temporaryDirectory(t);
+  writeFileSync(join(cwd, 'drive.log'), SET_TIME + LATE);
+  const flags = { bus: ['candump:drive.log?speed=max'], db: 'collector.db', recording: 'recording' };
+  const more = { 'recording-compress': 'none', 'max-age': 'unlimited' };
+  const { config } = loadConfig({ flags: { ...flags, ...more }, env: {}, cwd });
+  const pipeline = await startPipeline(config, pino({ enabled: false }));
+  await pipeline.ended;
+  assert.equal(pipeline.sources[0]!.timeSync.status().framesRedated, 1);
+  await pipeline.stop();
+  const [file] = readdirSync(join(cwd, 'recording')).filter((name) => name.endsWith('.log'));
+  const recorded = readFileSync(join(cwd, 'recording', file!), 'utf8').replaceAll(' drive ', ' can0 ');
+  assert.equal(recorded, SET_TIME + LATE);
+});
+
+const intervals: [setting: string | null, expectedMs: (number | null)[]][] = [
+  [null, [null, null, 1000, null]],
+  ['simulated', [null, null, 1000, null]],
+  ['off', [null, null, null, null]],
+  ['250ms', [250, null, 250, null]],
+];
+for (const [setting, expectedMs] of intervals) {
+  test(`with a time sync of ${setting ?? 'nothing said'}, CAN interfaces are sent to only if that was asked for`, async (t) => {
+    const cwd = temporaryDirectory(t);
+    const bus = [
+      'socketcan:nosuchcan0',
+      'socketcan:nosuchcan1?time_sync=off',
+      'sim:kart',
+      'candump:absent.log',
+    ];
+    const flags = { bus, db: 'collector.db', ...(setting !== null && { 'time-sync': setting }) };
+    const { config } = loadConfig({ flags, env: {}, cwd });
+    const pipeline = await startPipeline(config, pino({ enabled: false }));
+    t.after(() => pipeline.stop());
+    assert.deepEqual(
+      pipeline.sources.map(({ timeSync }) => timeSync.status().master?.intervalMs ?? null),
+      expectedMs,
+    );
+  });
+}

@@ -1,22 +1,34 @@
 import type { Logger } from 'pino';
 import { Bus } from './bus/bus.ts';
-import { isLive } from './bus/bus-url.ts';
+import { type BusUrl, isLive, isLog } from './bus/bus-url.ts';
 import type { ControllerReading } from './bus/controller-monitor.ts';
 import type { FrameBatch } from './bus/frame-batch.ts';
-import type { BusConfig, HistoryConfig, RecordingConfig } from './config/schema.ts';
+import {
+  type BusConfig,
+  type HistoryConfig,
+  type RecordingConfig,
+  TIME_SYNC_SIMULATED,
+  TIME_SYNC_SIMULATED_MS,
+  type TimeSyncConfig,
+} from './config/schema.ts';
 import { PersistentTelemetryStore } from './history/persistent-telemetry-store.ts';
 import { BusSignals, busComponentIds, busSignalDefinitions } from './protocol/bus-signals.ts';
 import { KartDecoder } from './protocol/kart-decoder.ts';
 import { ProtocolRegistry } from './protocol/protocol-registry.ts';
 import type { SampleBatch } from './protocol/sample-batch.ts';
 import { SeriesTable } from './protocol/series-table.ts';
+import type { RoundTrip } from './protocol/time-master.ts';
+import { roundTripSample, TimeSync } from './protocol/time-sync.ts';
 import { Recorder } from './recording/recorder.ts';
 import { wallClockUs } from './shared/clock.ts';
+import { errorMessage } from './shared/errors.ts';
+import { rateLimited } from './shared/log.ts';
 import { TelemetryStore } from './telemetry/telemetry-store.ts';
 
-/** A bus and what decodes its frames. */
+/** A bus, what decodes its frames, and what keeps the time of its nodes. */
 export interface Source {
   readonly bus: Bus;
+  readonly timeSync: TimeSync;
   readonly decoder: KartDecoder;
 }
 
@@ -38,6 +50,10 @@ export interface Pipeline {
 
 export interface PipelineConfig {
   readonly buses: readonly BusConfig[];
+  /** The CAN id that our own frames are sent under; 0 unless told. */
+  readonly nodeId?: number;
+  /** None unless told: then nothing is sent. */
+  readonly timeSync?: TimeSyncConfig;
   readonly history: HistoryConfig;
   /** None unless told. */
   readonly recording?: RecordingConfig;
@@ -49,6 +65,8 @@ export interface PipelineConfig {
  *   bus worker ─ frame batch ─▶ decoder ─ sample batch ─▶ state
  *              │                                     └──▶ history writer
  *              └ copied, if wanted ─▶ recorder
+ *
+ * With a time sync PINGs go out to the buses, and their round trips are samples, too.
  *
  * Throws HistoryError and ProtocolError; a bus that can't be opened is no error but a state of the bus.
  */
@@ -86,20 +104,33 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
     if (samples.isFull) history.handOver();
   }
 
+  /** A sample of our own, that no frame has brought. */
+  function takeSample(series: number, timestampUs: number, rawValue: number): void {
+    const { samples } = history;
+    const at = samples.count++;
+    samples.timestampUs[at] = timestampUs;
+    samples.rawValue[at] = rawValue;
+    samples.series[at] = series;
+    takeSamples(samples, at);
+  }
+
   function takeReading(signals: BusSignals, reading: ControllerReading): void {
     for (const [series, rawValue] of signals.changes(reading)) {
-      const { samples } = history;
-      const at = samples.count++;
-      samples.timestampUs[at] = reading.timestampUs;
-      samples.rawValue[at] = rawValue;
-      samples.series[at] = series;
-      takeSamples(samples, at);
+      takeSample(series, reading.timestampUs, rawValue);
     }
     history.publish();
   }
 
+  function takeRoundTrip({ decoder }: Source, roundTrip: RoundTrip): void {
+    const { key, rawValue } = roundTripSample(roundTrip);
+    const series = decoder.seriesOf(key);
+    if (series !== null) takeSample(series, roundTrip.timestampUs, rawValue);
+  }
+
   function takeFrames(source: Source, busIndex: number, frames: FrameBatch, release: () => void): void {
     recorder?.record(frames, busIndex);
+    // After the recording, which has the timestamps as they came.
+    const roundTrips = source.timeSync.observe(frames);
     let at = 0;
     while (at < frames.count) {
       const { samples } = history;
@@ -107,6 +138,7 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
       at = source.decoder.decode(frames, at, samples);
       takeSamples(samples, first);
     }
+    for (const roundTrip of roundTrips) takeRoundTrip(source, roundTrip);
     history.publish();
     if (source.bus.canWait) whenRoom([history, recorder], release);
     else release();
@@ -136,11 +168,14 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
       },
       onDrops: (count, fromUs, toUs) => history.gap({ bus: name, cause: 'kernel', fromUs, toUs, count }),
     });
-    const source = { bus, decoder };
+    const source = { bus, decoder, timeSync: timeSyncOf(bus, config, log) };
     endings.push(end.promise);
     return source;
   });
-  for (const { bus } of sources) bus.start();
+  for (const { bus, timeSync } of sources) {
+    bus.start();
+    timeSync.start();
+  }
 
   return {
     registry,
@@ -153,10 +188,43 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
     },
     ended: Promise.all(endings).then(() => undefined),
     async stop() {
+      for (const { timeSync } of sources) timeSync.stop();
       await Promise.all(sources.map(({ bus }) => bus.stop()));
       await Promise.all([history.close(), recorder?.stop()]);
     },
   };
+}
+
+function timeSyncOf(bus: Bus, { timeSync, nodeId = 0 }: PipelineConfig, log: Logger): TimeSync {
+  const { name, spec } = bus;
+  const timeLog = log.child({ stage: 'time sync' });
+  const logFault = rateLimited(timeLog);
+  const intervalMs = timeSyncIntervalMs(spec, timeSync);
+  if (intervalMs !== null) timeLog.info({ bus: name, interval_ms: intervalMs }, 'sending PING and SET_TIME');
+  return new TimeSync({
+    nodeId,
+    intervalMs,
+    datedBy: isLive(spec) ? 'own' : hasTimeOfItsLog(spec) ? 'any' : 'none',
+    isOpen: () => bus.isOpen,
+    send: (frame) => bus.send(frame),
+    onSendFailed: (error) =>
+      logFault('warn', name, { bus: name, reason: errorMessage(error) }, 'time sync frame not sent'),
+    nowUs: wallClockUs,
+    monotonicMs: () => performance.now(),
+  });
+}
+
+/** How often a bus's nodes are asked; null for never: to send on a vehicle's bus has to be asked for. */
+function timeSyncIntervalMs(spec: BusUrl, timeSync: TimeSyncConfig | undefined): number | null {
+  if (timeSync === undefined || !isLive(spec)) return null;
+  if (spec.kind === 'socketcan' && spec.timeSync === 'off') return null;
+  if (timeSync.interval !== TIME_SYNC_SIMULATED) return timeSync.interval;
+  return spec.kind === 'sim' ? TIME_SYNC_SIMULATED_MS : null;
+}
+
+/** Whether a millisecond of the log is one of its timestamps. */
+function hasTimeOfItsLog(spec: BusUrl): boolean {
+  return isLog(spec) && (spec.time === 'log' || spec.speed === 1);
 }
 
 function createRecorder({ buses, recording }: PipelineConfig, log: Logger): Recorder | null {

@@ -7,7 +7,9 @@ import type { ControllerStatus } from './bus/controller-monitor.ts';
 import type { IdTraffic } from './bus/traffic-meter.ts';
 import type { CollectorConfig } from './config/schema.ts';
 import type { Pipeline, Source } from './pipeline.ts';
-import { GAPS_MAX, SERIES_MAX } from './shared/limits.ts';
+import { NO_PONGS_PASSED_OVER } from './protocol/time-master.ts';
+import type { TimeSyncStatus } from './protocol/time-sync.ts';
+import { GAPS_MAX, SERIES_MAX, TIME_SYNC_NODES_MAX } from './shared/limits.ts';
 import { VERSION } from './version.ts';
 
 const LINUX_TEMPERATURE = '/sys/class/thermal/thermal_zone0/temp';
@@ -36,7 +38,7 @@ export function statusReporter(config: CollectorConfig, pipeline: Pipeline): () 
   });
 }
 
-function busReport({ bus, decoder }: Source): StatusReply['buses'][number] {
+function busReport({ bus, decoder, timeSync }: Source): StatusReply['buses'][number] {
   const status = bus.status();
   return {
     name: status.name,
@@ -63,6 +65,7 @@ function busReport({ bus, decoder }: Source): StatusReply['buses'][number] {
       ...idReport(bus.trafficOf(canId, isExtended)),
     })),
     frames_of_other_ids: decoder.counters.framesOfOtherIds,
+    time_sync: timeSyncReport(timeSync.status()),
     controller: controllerReport(status.controller),
     driver: status.driver,
   };
@@ -73,6 +76,36 @@ function idReport(traffic: IdTraffic | null) {
     rate_hz: traffic === null ? null : traffic.rateHz,
     last_seen: traffic === null ? null : traffic.lastUs / 1_000_000,
     last_payload: traffic === null ? null : Buffer.from(traffic.lastPayload).toString('hex'),
+  };
+}
+
+function timeSyncReport({
+  master,
+  nodesDated,
+  framesRedated,
+}: TimeSyncStatus): StatusReply['buses'][number]['time_sync'] {
+  return {
+    enabled: master !== null,
+    interval_s: master === null ? null : master.intervalMs / 1000,
+    pings: master?.pings ?? 0,
+    send_failures: master?.sendFailures ?? 0,
+    pongs_passed_over: { ...(master?.pongsPassedOver ?? NO_PONGS_PASSED_OVER) },
+    nodes: (master?.nodes ?? []).map((node) => ({
+      node_id: node.nodeId,
+      round_trip_ms: {
+        last: node.lastUs / 1000,
+        min: node.minUs / 1000,
+        mean: node.meanUs / 1000,
+        max: node.maxUs / 1000,
+      },
+      last_pong: node.lastPongUs / 1_000_000,
+      pings: node.pings,
+      pongs: node.pongs,
+      missed: node.missed,
+    })),
+    nodes_max: TIME_SYNC_NODES_MAX,
+    nodes_dated: nodesDated,
+    frames_redated: framesRedated,
   };
 }
 

@@ -153,6 +153,60 @@ describe('the service', { concurrency: 2 }, () => {
     await whenStored(relaxed, 100);
   });
 
+  test("keeps the time of the simulated kart's nodes, and records their round trips", async (t) => {
+    const service = await start(t, temporaryDirectory(t), '--time-sync', '200ms');
+    const {
+      buses: [bus],
+    } = await eventually(
+      service.status,
+      ({ buses: [bus] }) =>
+        bus!.time_sync.nodes.length === 6 && bus!.time_sync.nodes.every(({ pongs }) => pongs >= 3),
+    );
+    const { enabled, interval_s, nodes, nodes_dated, frames_redated, send_failures } = bus!.time_sync;
+    assert.deepEqual([enabled, interval_s, nodes_dated, send_failures], [true, 0.2, 6, 0]);
+    assert.equal(frames_redated, 0);
+    for (const { pings, pongs, missed, round_trip_ms } of nodes) {
+      assert.ok(pongs + missed <= pings && pings <= pongs + missed + 1, `${pings}, ${pongs}, ${missed}`);
+      const { min, mean, max, last } = round_trip_ms;
+      assert.ok(min > 0 && min <= mean && mean <= max && last >= min && last <= max);
+    }
+
+    const { components } = await service.state();
+    const current = components.SYSTEM_MONITOR?.TIME_MASTER?.ROUNDTRIPTIME_MS;
+    assert.deepEqual([current?.unit, current?.message_type], ['ms', 'STATUS']);
+    assert.ok(nodes.some(({ node_id }) => node_id === current?.node_id));
+    const told = await service.history(
+      'component_type=SYSTEM_MONITOR&component_id=TIME_MASTER&limit=1000&order=asc',
+    );
+    const samples = (command: string, nodeId?: number) =>
+      told.filter(({ command_id, node_id }) => command_id === command && (nodeId ?? node_id) === node_id);
+    for (const { node_id, pongs } of nodes) {
+      const [roundTrips, answers, times] = ['ROUNDTRIPTIME_MS', 'PONG', 'SET_TIME'].map((command) =>
+        samples(command, node_id),
+      );
+      assert.ok(roundTrips!.length >= pongs && answers!.length === roundTrips!.length);
+      assert.deepEqual(
+        roundTrips!.map(({ timestamp }) => timestamp),
+        answers!.map(({ timestamp }) => timestamp),
+      );
+      // What we sent is there once, and the node's echo of it.
+      assert.ok(times!.some(({ message_type }) => message_type === 'COMMAND'));
+      assert.ok(times!.some(({ message_type }) => message_type === 'STATUS'));
+    }
+    const pings = samples('PING').map(({ value }) => value);
+    assert.equal(new Set(pings).size, pings.length);
+    assert.ok(pings.length >= 3);
+    assert.equal((await service.stop()).code, 0);
+  });
+
+  test('sends nothing to the simulated kart where time sync is off', async (t) => {
+    const service = await start(t, temporaryDirectory(t), '--time-sync', 'off');
+    const { buses } = await whenStored(service, 1500);
+    assert.deepEqual([buses[0]!.time_sync.enabled, buses[0]!.time_sync.interval_s], [false, null]);
+    assert.equal(buses[0]!.frames_sent, 0);
+    assert.deepEqual(await service.history('component_type=SYSTEM_MONITOR&component_id=TIME_MASTER'), []);
+  });
+
   test('serves although its CAN interface is missing, and says so', async (t) => {
     const cwd = temporaryDirectory(t);
     const service = await start(t, cwd, '--bus', 'socketcan:nosuchcan0', '--bus', 'sim:kart');

@@ -155,6 +155,44 @@ const ControllerSchema = Type.Object(
   { title: 'Controller' },
 );
 
+const TimeSyncSchema = Type.Object(
+  {
+    enabled: Type.Boolean({ description: 'whether frames are sent that keep the time of its nodes' }),
+    interval_s: Nullable.number,
+    pings: Type.Integer({ description: 'PINGs sent' }),
+    send_failures: Type.Integer({ description: 'PINGs and SET_TIMEs that could not be sent' }),
+    pongs_passed_over: Type.Object(
+      {
+        late: Type.Integer(),
+        doubled: Type.Integer(),
+        foreign: Type.Integer(),
+        unasked: Type.Integer(),
+        untracked: Type.Integer(),
+      },
+      { description: 'PONGs that nothing came of, by the reason' },
+    ),
+    nodes: Type.Array(
+      Type.Object({
+        node_id: Type.Integer(),
+        round_trip_ms: Type.Object({
+          last: Type.Number(),
+          min: Type.Number(),
+          mean: Type.Number(),
+          max: Type.Number(),
+        }),
+        last_pong: Type.Number({ description: 'its timestamp' }),
+        pings: Type.Integer({ description: 'PINGs sent since the node was first heard' }),
+        pongs: Type.Integer({ description: 'those it answered in time' }),
+        missed: Type.Integer({ description: "those it didn't" }),
+      }),
+    ),
+    nodes_max: Type.Integer(),
+    nodes_dated: Type.Integer({ description: 'nodes whose late frames are dated by their byte 1' }),
+    frames_redated: Type.Integer({ description: 'frames that were' }),
+  },
+  { title: 'TimeSync' },
+);
+
 const BusStatusSchema = Type.Object(
   {
     name: Type.String(),
@@ -188,6 +226,7 @@ const BusStatusSchema = Type.Object(
       }),
     ),
     frames_of_other_ids: Type.Integer({ description: 'of 29-bit ids beyond those counted one by one' }),
+    time_sync: TimeSyncSchema,
     controller: ControllerSchema,
     driver: Type.Record(Type.String(), Type.Unsafe<number | string | boolean | null>({})),
   },

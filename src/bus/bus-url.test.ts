@@ -29,6 +29,7 @@ const good: [string, BusUrl][] = [
     },
   ],
   ['socketcan:can0?configure=on', { ...socketcan, configure: true }],
+  ['socketcan:can0?time_sync=off', { ...socketcan, timeSync: 'off' }],
   [
     'socketcan:can0?bitrate=250000&sample_point=0.8&dbitrate=8000000&dsample_point=0.75&restart_ms=0&txqueuelen=1000',
     {
@@ -88,6 +89,8 @@ const bad: [string, RegExp][] = [
   ['socketcan:can0?filter', /filter: expected 123:7FF, .*found no value/],
   ['socketcan:can0?filter=123:7FF,12:3:4', /filter: expected 123:7FF, .*; found "12:3:4" in "socketcan:/],
   ['socketcan:can0?configure', /configure: expected on or off, found no value/],
+  ['socketcan:can0?time_sync=on', /time_sync: expected off; .*found "on"/],
+  ['socketcan:can0?time_sync', /time_sync: expected off, found no value/],
   ['socketcan:can0?configure=yes', /configure: expected on or off; .*found "yes"/],
   ['socketcan:can0?sample_point=0.8', /sample_point needs bitrate beside it: expected bitrate=500000, too/],
   ['socketcan:can0?dbitrate=2000000', /dbitrate needs bitrate/],
@@ -199,8 +202,9 @@ const anyBus: fc.Arbitrary<BusUrl> = fc.oneof(
         plain,
       ),
       link,
+      fc.constantFrom({}, { timeSync: 'off' as const }),
     )
-    .map(([bus, settings]) => ({ ...bus, ...settings })),
+    .map(([bus, settings, timeSync]) => ({ ...bus, ...settings, ...timeSync })),
   fc.record(
     {
       kind: fc.constantFrom('candump' as const, 'asc' as const),

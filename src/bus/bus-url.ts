@@ -44,6 +44,8 @@ export interface SocketCanUrl extends LinkSettings {
   readonly kind: 'socketcan';
   readonly interfaceName: string;
   readonly fd: FdMode;
+  /** Given where this bus's nodes aren't to be told the time, whatever the configuration says. */
+  readonly timeSync?: 'off';
   /** Which frames are wanted; without it, all. */
   readonly filters?: CanFilters;
   /** Whether the service brings the interface up and sets it as above; else it only says how. */
@@ -106,6 +108,7 @@ const OPTION_FORMS = {
     txqueuelen: 'txqueuelen=1000',
     configure: 'configure=on (or off)',
     filter: 'filter=123:7FF,200~700',
+    time_sync: 'time_sync=off',
   },
   candump: { speed: 'speed=1 (or max)', loop: 'loop', time: 'time=now (or log)' },
   asc: { speed: 'speed=1 (or max)', loop: 'loop', time: 'time=now (or log)' },
@@ -155,7 +158,7 @@ export function parseBusUrl(url: string): BusUrl {
 export function formatBusUrl(bus: BusUrl): string {
   switch (bus.kind) {
     case 'socketcan':
-      return `socketcan:${encoded(bus.interfaceName)}?configure=${bus.configure ? 'on' : 'off'}&fd=${bus.fd}${linkOptions(bus)}${filterOption(bus)}`;
+      return `socketcan:${encoded(bus.interfaceName)}?configure=${bus.configure ? 'on' : 'off'}&fd=${bus.fd}${linkOptions(bus)}${bus.timeSync === 'off' ? '&time_sync=off' : ''}${filterOption(bus)}`;
     case 'candump':
     case 'asc':
       return `${bus.kind}:${encoded(bus.path)}?speed=${bus.speed}${bus.loop ? '&loop' : ''}&time=${bus.time}`;
@@ -191,6 +194,11 @@ function parseSocketCan(url: string, interfaceName: string, options: Options): S
   if (configure !== 'on' && configure !== 'off') {
     throw invalidOption(url, 'socketcan', 'configure', 'on or off', configure);
   }
+  const timeSync = options.get('time_sync');
+  // What is sent on a vehicle's bus is not switched on in passing: that says the configuration for all.
+  if (timeSync !== undefined && timeSync !== 'off') {
+    throw invalidOption(url, 'socketcan', 'time_sync', 'off', timeSync);
+  }
   // What ip and the kernel make of one without the other is nothing, in silence.
   for (const [name, other] of [
     ['sample_point', 'bitrate'],
@@ -206,7 +214,15 @@ function parseSocketCan(url: string, interfaceName: string, options: Options): S
     if (options.has(option)) link[property] = numberOption(url, 'socketcan', options, option, form);
   }
   const filters = filtersOption(url, options.get('filter'));
-  return { kind: 'socketcan', interfaceName, ...link, fd, configure: configure === 'on', ...filters };
+  return {
+    kind: 'socketcan',
+    interfaceName,
+    ...link,
+    fd,
+    configure: configure === 'on',
+    ...(timeSync === 'off' && { timeSync }),
+    ...filters,
+  };
 }
 
 function filtersOption(url: string, text: string | true | undefined): Pick<SocketCanUrl, 'filters'> {

@@ -132,6 +132,11 @@ export class Bus {
     return isLog(this.spec) && this.spec.speed === 'max';
   }
 
+  /** Whether it can be sent on. */
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
   start(): void {
     this.#isStopping = false;
     this.#spawn();

@@ -1,6 +1,7 @@
 import { BusError } from '../shared/errors.ts';
+import { SEND_QUEUE_FRAMES_MAX } from '../shared/limits.ts';
 import type { BusDriver, ReadOutcome, SendOutcome, WaitForWake } from './bus-driver.ts';
-import type { CanFrame } from './can-frame.ts';
+import { type CanFrame, FRAME_FLAG } from './can-frame.ts';
 import type { FrameBatch } from './frame-batch.ts';
 import { SimulatedKart } from './simulated-kart.ts';
 
@@ -27,6 +28,8 @@ export interface SimulatedKartOptions {
  * go on by the monotonic clock, so that a wall clock set back never turns them round. Where the wall
  * clock runs ahead by more than a second (it was set, or the machine slept, which the monotonic clock
  * doesn't count) they follow it.
+ *
+ * Frames that are sent come back marked as own, as those of a CAN interface do.
  */
 export class SimulatedKartDriver implements BusDriver {
   readonly #options: SimulatedKartOptions;
@@ -42,6 +45,8 @@ export class SimulatedKartDriver implements BusDriver {
   #skips = 0;
   #skippedMs = 0;
   #framesHeard = 0;
+  /** Frames that were sent and haven't come back yet, with the virtual time of each. */
+  readonly #own: { readonly frame: CanFrame; readonly atUs: number }[] = [];
 
   constructor(options: SimulatedKartOptions) {
     this.#options = options;
@@ -54,6 +59,7 @@ export class SimulatedKartDriver implements BusDriver {
     this.#startUs = this.#options.nowUs();
     this.#playedMs = 0;
     this.#hasMore = false;
+    this.#own.length = 0;
   }
 
   read(batch: FrameBatch): ReadOutcome {
@@ -67,10 +73,22 @@ export class SimulatedKartDriver implements BusDriver {
       }
       this.#advance();
     }
-    const { rate } = this.#options;
-    kart.emit(batch, this.#playedMs * 1000 * rate, this.#startUs, 1 / rate);
+    this.#emit(kart, batch, this.#playedMs * 1000 * this.#options.rate);
     this.#hasMore = batch.isFull;
     return 'more';
+  }
+
+  /** The frames of the kart up to a virtual time, and our own among them. */
+  #emit(kart: SimulatedKart, batch: FrameBatch, untilUs: number): void {
+    const timeScale = 1 / this.#options.rate;
+    for (let own = this.#own[0]; own !== undefined && own.atUs <= untilUs; own = this.#own[0]) {
+      kart.emit(batch, own.atUs, this.#startUs, timeScale);
+      if (batch.isFull) return;
+      const timestampUs = Math.round(this.#startUs + own.atUs * timeScale);
+      batch.push(timestampUs, own.frame.canId, flagsOf(own.frame), own.frame.payload);
+      this.#own.shift();
+    }
+    kart.emit(batch, untilUs, this.#startUs, timeScale);
   }
 
   /** Hands the frame to the kart's nodes; see SimulatedKart.receive. */
@@ -78,13 +96,15 @@ export class SimulatedKartDriver implements BusDriver {
     const kart = this.#openKart('BUS_SEND_FAILED');
     // The drive was played up to the last step; an answer must not bear a time before its question.
     const elapsedMs = Math.min(this.#monotonicMs() - this.#startMs, this.#playedMs + STALL_MS);
-    if (!kart.receive(frame, elapsedMs * 1000 * this.#options.rate)) {
+    const atUs = elapsedMs * 1000 * this.#options.rate;
+    if (this.#own.length >= SEND_QUEUE_FRAMES_MAX || !kart.receive(frame, atUs)) {
       throw new BusError(
         'BUS_SEND_FAILED',
         "The simulated kart's nodes still have too many commands to answer. Send again in a moment.",
       );
     }
     this.#framesHeard++;
+    this.#own.push({ frame, atUs });
     return 'sent';
   }
 
@@ -130,4 +150,14 @@ export class SimulatedKartDriver implements BusDriver {
     }
     return this.#kart;
   }
+}
+
+function flagsOf({ isExtended, isFd, isBitrateSwitched, isRemote }: CanFrame): number {
+  return (
+    FRAME_FLAG.OWN |
+    (isExtended ? FRAME_FLAG.EXTENDED : 0) |
+    (isRemote === true ? FRAME_FLAG.REMOTE : 0) |
+    (isFd === true ? FRAME_FLAG.FD : 0) |
+    (isBitrateSwitched === true ? FRAME_FLAG.BRS : 0)
+  );
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BusError } from '../shared/errors.ts';
-import type { CanFrame } from './can-frame.ts';
+import { SEND_QUEUE_FRAMES_MAX } from '../shared/limits.ts';
+import { type CanFrame, FRAME_FLAG } from './can-frame.ts';
 import { FrameBatch } from './frame-batch.ts';
 import { SimulatedKart } from './simulated-kart.ts';
 import { SimulatedKartDriver } from './simulated-kart-driver.ts';
@@ -519,6 +520,86 @@ describe('the driver', () => {
       for (const pong of pongs) {
         assert.equal(pong.value, i);
         assert(pong.timestampUs > askedUs && pong.timestampUs < askedUs + 10_000);
+      }
+    }
+  });
+
+  test('gives back what was sent, marked as own, at its time among the others', () => {
+    const { driver, clocks, pass } = onFakeClocks(1);
+    driver.open();
+    readFor(driver, 20);
+    pass(3.25);
+    const askedUs = clocks.wallUs;
+    const ping = command(0x10, 0x28, 0, 4, 4, 0x60, 0, 0, 1);
+    driver.send(ping);
+    driver.send({ canId: 0x1234_5678, isExtended: true, payload: Uint8Array.of(1, 2, 3) });
+    const batch = FrameBatch.allocate(512);
+    driver.read(batch);
+    driver.read(batch);
+    const own = Array.from({ length: batch.count }, (_, at) => at).filter((at) => batch.flags[at] !== 0);
+    assert.deepEqual(
+      own.map((at) => [batch.canId[at], batch.flags[at], [...batch.payloadOf(at)]]),
+      [
+        [0x10, FRAME_FLAG.OWN, [...ping.payload]],
+        [0x1234_5678, FRAME_FLAG.OWN | FRAME_FLAG.EXTENDED, [1, 2, 3]],
+      ],
+    );
+    assert.ok(own.every((at) => Math.abs(batch.timestampUs[at]! - askedUs) <= 1));
+    for (let at = 1; at < batch.count; at++) assert.ok(batch.timestampUs[at]! >= batch.timestampUs[at - 1]!);
+    driver.close();
+    driver.open();
+    driver.read(batch);
+    assert.equal(Array.from(batch.flags.subarray(0, batch.count)).filter(Boolean).length, own.length);
+  });
+
+  test('gives back no frame twice, however small the batches', () => {
+    const { driver, pass } = onFakeClocks(1);
+    driver.open();
+    readFor(driver, 20);
+    for (let value = 0; value < 5; value++) {
+      pass(2);
+      driver.send(command(0x10, 0x28, 0, 4, 4, 0x60, 0, 0, value));
+    }
+    const values: number[] = [];
+    for (let read = 0; read < 200; read++) {
+      const batch = FrameBatch.allocate(3);
+      driver.read(batch);
+      for (let at = 0; at < batch.count; at++) {
+        if (batch.flags[at] === FRAME_FLAG.OWN) values.push(batch.payloadOf(at)[7]!);
+      }
+    }
+    assert.deepEqual(values, [0, 1, 2, 3, 4]);
+  });
+
+  test('refuses more than it can give back', () => {
+    const { driver } = onFakeClocks(1);
+    driver.open();
+    const frame = { canId: 1, isExtended: false, payload: Uint8Array.of() };
+    for (let count = 0; count < SEND_QUEUE_FRAMES_MAX; count++) driver.send(frame);
+    assert.throws(() => driver.send(frame), { code: 'BUS_SEND_FAILED' });
+  });
+
+  test('counts the milliseconds since SET_TIME by its timestamps, at any rate', () => {
+    for (const rate of [0.5, 1, 8]) {
+      const { driver, clocks, pass } = onFakeClocks(rate);
+      driver.open();
+      readFor(driver, 20);
+      pass(1);
+      const setUs = clocks.wallUs;
+      driver.send(command(2, 0x28, 0, 4, 7, 0x60, 0, 0, 1));
+      const batch = FrameBatch.allocate(4096);
+      for (let step = 0; step < 60; step++) driver.read(batch);
+      const ofNode = messagesOf(batch).filter(
+        ({ nodeId, messageType, timestampUs }) =>
+          nodeId === 2 && messageType === STATUS && timestampUs > setUs,
+      );
+      assert.ok(ofNode.length > 5);
+      for (const { sinceSyncMs, timestampUs } of ofNode) {
+        const expected = Math.floor((timestampUs - setUs) / 1000) & 0xff;
+        assert.ok(
+          ((sinceSyncMs - expected + 257) & 0xff) <= 2,
+          `${sinceSyncMs}, ${expected} at rate ${rate}`,
+        );
       }
     }
   });

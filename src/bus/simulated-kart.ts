@@ -121,8 +121,8 @@ export class SimulatedKart {
       batch.timestampUs[index] = Math.round(offsetUs + startUs * timeScale);
       batch.payloadBytes[index] = CLASSIC_PAYLOAD_BYTES_MAX;
       batch.flags[index] = 0;
-      if (outboxDueUs <= taskDueUs) this.#sendFromOutbox(batch, index, startUs);
-      else this.#sendFromTask(batch, index, startUs);
+      if (outboxDueUs <= taskDueUs) this.#sendFromOutbox(batch, index, startUs, timeScale);
+      else this.#sendFromTask(batch, index, startUs, timeScale);
       this.#busFreeUs = startUs + FRAME_US_MIN + BIT_US * Math.floor(this.#busRandom() * STUFF_BITS_SPREAD);
     }
   }
@@ -169,7 +169,7 @@ export class SimulatedKart {
     }
   }
 
-  #sendFromTask(batch: FrameBatch, index: number, startUs: number): void {
+  #sendFromTask(batch: FrameBatch, index: number, startUs: number, timeScale: number): void {
     const task = TASKS[this.#taskIndex]!;
     const message = task.messages[this.#messageIndex]!;
     const { valueType } = message;
@@ -179,7 +179,7 @@ export class SimulatedKart {
     const offset = index * CLASSIC_PAYLOAD_BYTES_MAX;
     batch.canId[index] = task.nodeId;
     payload[offset] = (MESSAGE.STATUS << 6) | (message.componentType << 3);
-    payload[offset + 1] = this.#sinceSyncMs(task.nodeId, startUs);
+    payload[offset + 1] = this.#sinceSyncMs(task.nodeId, startUs, timeScale);
     payload[offset + 2] = message.componentId;
     payload[offset + 3] = message.commandId;
     payload[offset + 4] = valueType << 4;
@@ -196,7 +196,7 @@ export class SimulatedKart {
     this.#chooseTask();
   }
 
-  #sendFromOutbox(batch: FrameBatch, index: number, startUs: number): void {
+  #sendFromOutbox(batch: FrameBatch, index: number, startUs: number, timeScale: number): void {
     const first = this.#outboxFirst;
     const from = first * CLASSIC_PAYLOAD_BYTES_MAX;
     const offset = index * CLASSIC_PAYLOAD_BYTES_MAX;
@@ -205,7 +205,7 @@ export class SimulatedKart {
     for (let i = 0; i < CLASSIC_PAYLOAD_BYTES_MAX; i++) {
       batch.payload[offset + i] = this.#outboxPayload[from + i]!;
     }
-    batch.payload[offset + 1] = this.#sinceSyncMs(nodeId, startUs);
+    batch.payload[offset + 1] = this.#sinceSyncMs(nodeId, startUs, timeScale);
     this.#outboxFirst = (first + 1) % OUTBOX_FRAMES;
     this.#outboxCount--;
   }
@@ -218,11 +218,12 @@ export class SimulatedKart {
     this.#taskIndex = earliest;
   }
 
-  #sinceSyncMs(nodeId: number, nowUs: number): number {
+  /** By the clock of the timestamps: at another pace a node's milliseconds would not be those of whoever set its time. */
+  #sinceSyncMs(nodeId: number, nowUs: number, timeScale: number): number {
     const syncedUs = this.#syncedUs[nodeId]!;
     // A frame may still start a moment before the time at which SET_TIME was heard.
     if (Number.isNaN(syncedUs) || nowUs < syncedUs) return 0;
-    return Math.floor((nowUs - syncedUs) / 1000) & 0xff;
+    return Math.floor(((nowUs - syncedUs) * timeScale) / 1000) & 0xff;
   }
 
   #step(): void {

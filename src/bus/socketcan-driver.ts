@@ -163,12 +163,12 @@ export class SocketCanDriver implements BusDriver {
   }
 
   read(batch: FrameBatch): ReadOutcome {
-    if (this.#gather) {
-      // Only the main thread's wake-up ends this wait early; frames gather meanwhile.
-      this.#poll(this.#wakePollFds, this.#isSendBusy ? SEND_RETRY_MS : FRAME_GATHER_MS);
-    }
+    // Only the main thread's wake-up ends this wait early; frames gather meanwhile.
+    const isWoken =
+      this.#gather && this.#poll(this.#wakePollFds, this.#isSendBusy ? SEND_RETRY_MS : FRAME_GATHER_MS);
     let got = this.#receive(batch);
-    if (got === 0) {
+    // A wake-up comes once: to wait again would leave the message behind it lying until the next frame.
+    if (got === 0 && !isWoken) {
       if (this.#lostErrno !== 0) throw this.#lost();
       this.#poll(this.#pollFds, this.#isSendBusy ? SEND_RETRY_MS : BUS_WAIT_MAX_MS);
       got = this.#receive(batch);
@@ -199,10 +199,13 @@ export class SocketCanDriver implements BusDriver {
     return new BusError('BUS_LOST', why);
   }
 
-  #poll(fds: Int32Array, timeoutMs: number): void {
+  /** Waits; whether the main thread's wake-up ended it. */
+  #poll(fds: Int32Array, timeoutMs: number): boolean {
     this.#pollEvents[7] = 0;
     this.#linux.poll(fds, fds.length / 2, timeoutMs);
-    if ((this.#pollEvents[7]! & POLLIN) !== 0) readSync(this.wakeFd, this.#wakeCount);
+    const isWoken = (this.#pollEvents[7]! & POLLIN) !== 0;
+    if (isWoken) readSync(this.wakeFd, this.#wakeCount);
+    return isWoken;
   }
 
   /**

@@ -35,6 +35,8 @@ export function parseSetting(setting: SettingAnnotation, text: string | null, ba
   // `file:` without a value in YAML says what `file: none` says.
   if (text === null) return setting.nullWord === 'none' ? { value: null } : wrong(setting, text);
 
+  if (setting.choices?.includes(text)) return { value: text };
+
   switch (setting.form) {
     case 'integer':
       return inRange(setting, text, /^\d{1,16}$/.test(text) ? Number(text) : undefined);
@@ -47,7 +49,7 @@ export function parseSetting(setting: SettingAnnotation, text: string | null, ba
     case 'size':
       return inRange(setting, text, parseSizeBytes(text), SIZE_UNITS_BYTES);
     case 'choice':
-      return setting.choices?.includes(text) ? { value: text } : wrong(setting, text);
+      return wrong(setting, text);
     case 'level':
       return level(setting, text);
     case 'host':
@@ -68,7 +70,7 @@ export function expectedText(setting: SettingAnnotation): string {
     buses: 'a list of buses, each with a url',
     choice: `one of ${setting.choices?.join(', ')}`,
     canId: `a CAN id from ${range}, decimal or as 0x10`,
-    duration: `a duration from ${range}, such as ${setting.default}`,
+    duration: `a duration from ${range}, such as ${example(setting)}`,
     file: 'the path of a file',
     folder: 'the path of a folder',
     fineDuration: `a duration from ${range}, such as ${setting.default}`,
@@ -77,9 +79,13 @@ export function expectedText(setting: SettingAnnotation): string {
     level: `one of ${LOG_LEVELS.join(', ')}`,
     size: `a size from ${range}, such as ${setting.default}`,
   };
-  return setting.nullWord === undefined
-    ? forms[setting.form]
-    : `${forms[setting.form]}, or ${setting.nullWord}`;
+  const words = setting.form === 'choice' ? [] : (setting.choices ?? []);
+  return [forms[setting.form], ...words, setting.nullWord].filter((word) => word !== undefined).join(', or ');
+}
+
+/** A duration; the default where it is one. */
+function example({ default: text, choices }: SettingAnnotation): string {
+  return text === null || choices?.includes(text) ? '1s' : text;
 }
 
 /** A path made absolute, with a leading `~` for the home directory. */

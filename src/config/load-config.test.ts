@@ -43,6 +43,7 @@ test('without any input the defaults hold, and the result is frozen throughout',
   assert.deepEqual(config, {
     buses: [{ name: 'sim', url: 'sim:kart', spec: { kind: 'sim', model: 'kart', seed: 1, rate: 1 } }],
     nodeId: 0,
+    timeSync: { interval: 'simulated' },
     history: {
       path: `${state}/collector.db`,
       flushIntervalMs: 1_000,
@@ -80,6 +81,7 @@ buses:
     url: socketcan:can0?bitrate=250000
   - url: candump:logs/drive.log?speed=max
 node_id: 0x10
+time_sync: {interval: 0.5s}
 history: {path: ~/kart.db, flush_interval: 250ms, durability: relaxed, timestamp_resolution: 0.5ms, max_age: unlimited, max_samples: 5000, max_bytes: 128MiB, seconds_max_age: 60d, minutes_max_age: unlimited}
 recording: {path: logs/can/, max_file_bytes: 8MiB, max_file_age: 10min, max_bytes: unlimited, compress: none}
 api:
@@ -117,6 +119,7 @@ log:
       },
     ],
     nodeId: 16,
+    timeSync: { interval: 500 },
     history: {
       path: '/home/driver/kart.db',
       flushIntervalMs: 250,
@@ -138,8 +141,8 @@ log:
     api: { host: '::1', port: 0 },
     log: { level: 'warn', file: null, maxBytes: 500_000, maxFiles: 2 },
   });
-  assert.equal(sources['api.port'], 'collector.yaml:11');
-  assert.equal(sources['history.path'], 'collector.yaml:7');
+  assert.equal(sources['api.port'], 'collector.yaml:12');
+  assert.equal(sources['history.path'], 'collector.yaml:8');
   assert.equal(sources.buses, 'collector.yaml:3');
 });
 
@@ -150,6 +153,14 @@ test('an empty file, empty sections and anchors are fine', () => {
 });
 
 const mistakes: [yaml: string, source: string, path: string, message: RegExp][] = [
+  [
+    'time_sync: {interval: on}',
+    '1:23',
+    'time_sync.interval',
+    /^expected a duration from 100ms to 5s, such as 1s, or simulated, or off; found "on"$/,
+  ],
+  ['time_sync: {interval: 50ms}', '1:23', 'time_sync.interval', /found "50ms"$/],
+  ['time_sync: {interval: 1}', '1:23', 'time_sync.interval', /a number alone has no unit/],
   ['api:\n  port: 70000', '2:9', 'api.port', /^expected an integer from 0 to 65535; found "70000"$/],
   ['api:\n  port: 80.5', '2:9', 'api.port', /expected an integer/],
   ['api:\n  port:', '2:8', 'api.port', /found nothing/],
@@ -278,7 +289,7 @@ test('the message of the error is a list that names every place', () => {
   assert.throws(() => load('api:\n  port: x\nlgo: 1', { env: { API_HOST: 'a b' } }), {
     message: [
       "the configuration can't be used:",
-      'collector.yaml:3:1: unknown key: expected buses, node_id, history, recording, api, log; found "lgo"; did you mean "log"?',
+      'collector.yaml:3:1: unknown key: expected buses, node_id, time_sync, history, recording, api, log; found "lgo"; did you mean "log"?',
       'env API_HOST: api.host: expected a host name or an IP address without brackets, such as 127.0.0.1 or ::1; found "a b"',
       'collector.yaml:2:9: api.port: expected an integer from 0 to 65535; found "x"',
     ].join('\n  '),
@@ -371,6 +382,11 @@ const values: Record<string, [string, unknown][]> = {
     ['4GiB', 4_294_967_296],
     ['unlimited', null],
     ['200MB', 200_000_000],
+  ],
+  'time_sync.interval': [
+    ['100ms', 100],
+    ['off', null],
+    ['simulated', 'simulated'],
   ],
   'recording.compress': [
     ['zstd', 'zstd'],

@@ -48,7 +48,8 @@ export function formatSetting(setting: SettingAnnotation, value: string | number
 /** What a setting may be, for its row of the table. */
 function rangeCell(setting: SettingAnnotation): string {
   const or = setting.nullWord && `or ${code(setting.nullWord)}`;
-  return [rangeText(setting), setting.choices?.map(code).join(', '), or].filter(Boolean).join(' ');
+  const values = [rangeText(setting), ...(setting.choices ?? []).map(code)].filter(Boolean).join(', ');
+  return [values, or].filter(Boolean).join(' ');
 }
 
 /** The range of a setting in words, as `100ms to 1min`; empty where it has none. */
@@ -153,6 +154,14 @@ const FORMS = [
   '`recording.path` names a folder, and every frame of every bus is written there as it came, whatever the protocol makes of it.',
   '[operating.md](operating.md#recording) has more.',
   '',
+  '## Time sync',
+  '',
+  'With `time_sync.interval: 1s` the service is the time master of every bus that is live: it sends PING and SET_TIME, as the',
+  "kart's protocol wants it. Unless it is given, nothing is sent on a CAN interface; a simulated kart is asked each second. Give it",
+  "only where a bus is the kart's, and no other time master is there; `time_sync=off` in the URL of another keeps it out. Logs are",
+  'never sent to.',
+  '[operating.md](operating.md#time-sync) has more.',
+  '',
   '## CAN interfaces',
   '',
   "What the URL of a `socketcan` bus says of its interface, it is to be. What it doesn't say stays as it is; a",
@@ -165,6 +174,7 @@ const FORMS = [
   '| `dbitrate`, `dsample_point` | the same of the data phase of CAN FD; switches the controller to it | 5000 to 8000000 |',
   '| `restart_ms` | after a bus-off the kernel starts the controller again; `0`: never | 0 to 60000 |',
   '| `txqueuelen` | frames that wait in the kernel to be sent | 1 to 100000 |',
+  '| `time_sync` | `off`: nothing is sent that keeps the time, whatever `time_sync.interval` says | `off` |',
   '| `configure` | `on`: the service brings the interface up and sets it so; `off`: it says the command that does | `off` if not given |',
   '',
   'With `configure=on` the interface is looked at each time that the bus is opened: at the start, and when an adapter',
@@ -188,7 +198,7 @@ const FORMS = [
   "controller's state isn't known.",
 ];
 
-/** A section is called in the file as in CollectorConfig; a leaf's annotation says its key. */
+/** A section is called in the file as in CollectorConfig, but as `time_sync`; a leaf's annotation says its key. */
 function* settingsOf(schema: TSchema, sections: readonly string[]): Generator<Setting> {
   if (!Type.IsObject(schema)) return;
   for (const [property, child] of Object.entries(schema.properties)) {
@@ -196,10 +206,14 @@ function* settingsOf(schema: TSchema, sections: readonly string[]): Generator<Se
     if (setting === undefined) {
       yield* settingsOf(child, [...sections, property]);
     } else {
-      const path = [...sections, setting.key].join('.');
+      const path = [...sections.map(snakeCase), setting.key].join('.');
       yield { ...setting, path, properties: [...sections, property] };
     }
   }
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function code(text: string): string {

@@ -2,7 +2,12 @@ import { type Static, Type } from 'typebox';
 
 import { BUS_NAME_CHARS_MAX, type BusUrl } from '../bus/bus-url.ts';
 import { STANDARD_CAN_ID_MAX } from '../bus/can-frame.ts';
-import { HISTORY_BYTES_MIN, RECORDING_FILE_BYTES_MIN } from '../shared/limits.ts';
+import {
+  HISTORY_BYTES_MIN,
+  RECORDING_FILE_BYTES_MIN,
+  TIME_SYNC_INTERVAL_MAX_MS,
+  TIME_SYNC_INTERVAL_MIN_MS,
+} from '../shared/limits.ts';
 import { DURATION_UNITS_MS, FINE_DURATION_UNITS_US, SIZE_UNITS_BYTES } from './units.ts';
 
 /**
@@ -49,8 +54,8 @@ export interface SettingAnnotation {
   readonly defaultNote?: string;
   readonly inputs: readonly SettingInput[];
   /** The word that turns the setting off; the service is given null. */
-  readonly nullWord?: 'none' | 'unlimited';
-  /** What a `choice` is from. */
+  readonly nullWord?: 'none' | 'off' | 'unlimited';
+  /** What a `choice` is from; words that a `duration` may be instead. */
   readonly choices?: readonly string[];
   /** In the unit of the service's value: milliseconds, microseconds, bytes, items. */
   readonly minimum?: number;
@@ -64,6 +69,12 @@ export const DURABILITIES = ['full', 'relaxed'] as const;
 
 /** How the files of a recording are compressed. */
 export const RECORDING_COMPRESSIONS = ['zstd', 'none'] as const;
+
+/** Said instead of an interval: time is kept on simulated karts alone, where frames that are sent touch nothing. */
+export const TIME_SYNC_SIMULATED = 'simulated';
+
+/** How often the simulated kart's nodes are asked then. */
+export const TIME_SYNC_SIMULATED_MS = 1000;
 
 export const BUSES_MAX = 16;
 export const BUS_NAME_PATTERN = `^[A-Za-z0-9._-]{1,${BUS_NAME_CHARS_MAX}}$`;
@@ -267,6 +278,26 @@ const RecordingSchema = Type.Object({
   ),
 });
 
+const TimeSyncSchema = Type.Object({
+  interval: Type.Union(
+    [Type.Integer(), Type.Literal(TIME_SYNC_SIMULATED), Type.Null()],
+    annotated({
+      key: 'interval',
+      form: 'duration',
+      choices: [TIME_SYNC_SIMULATED],
+      description:
+        "how often frames are sent that keep the nodes' time, on CAN interfaces, too; simulated: each second, to simulated karts alone; off: never",
+      default: TIME_SYNC_SIMULATED,
+      nullWord: 'off',
+      minimum: TIME_SYNC_INTERVAL_MIN_MS,
+      maximum: TIME_SYNC_INTERVAL_MAX_MS,
+      flag: 'time-sync',
+      env: 'TIME_SYNC_INTERVAL',
+      placeholder: 'DURATION',
+    }),
+  ),
+});
+
 const ApiSchema = Type.Object({
   host: Type.String(
     annotated({
@@ -398,6 +429,7 @@ export const CollectorConfigSchema = Type.Object({
       placeholder: 'ID',
     }),
   ),
+  timeSync: TimeSyncSchema,
   history: HistorySchema,
   recording: RecordingSchema,
   api: ApiSchema,
@@ -408,6 +440,7 @@ export type CollectorConfig = DeepReadonly<Static<typeof CollectorConfigSchema>>
 export type BusConfig = CollectorConfig['buses'][number];
 export type HistoryConfig = CollectorConfig['history'];
 export type RecordingConfig = CollectorConfig['recording'];
+export type TimeSyncConfig = CollectorConfig['timeSync'];
 export type ApiConfig = CollectorConfig['api'];
 export type LogConfig = CollectorConfig['log'];
 export type LogLevel = LogConfig['level'];

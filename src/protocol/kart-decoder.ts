@@ -85,6 +85,30 @@ export class KartDecoder {
     return at;
   }
 
+  /**
+   * The series that frames with these numbers have, for samples of our own: that and no other, should a node send such
+   * frames, too. Null where there is no room for it.
+   */
+  seriesOf(key: Omit<SeriesKey, 'bus'>): number | null {
+    const { nodeId, messageType, componentType, componentId, commandId, valueType } = key;
+    const slot = (messageType << 19) | (componentType << 16) | (componentId << 8) | commandId;
+    const found = this.#find(slot, nodeId, valueType);
+    if (found >= 0) return found;
+    const isRoom = this.#chainLength(slot) < SERIES_PER_QUANTITY_MAX;
+    const series = isRoom ? this.#table.add({ ...key, bus: this.#bus }) : null;
+    if (series !== null) this.#link(series);
+    return series?.index ?? null;
+  }
+
+  /** The series of a quantity that a node sends with a value type; -1 where there is none. */
+  #find(slot: number, nodeId: number, valueType: number): number {
+    let series = this.#slots[slot]! - 1;
+    while (series >= 0 && (this.#nodeId[series] !== nodeId || this.#valueType[series] !== valueType)) {
+      series = this.#next[series]! - 1;
+    }
+    return series;
+  }
+
   /** Counts a frame that isn't a kart message. */
   #countForeign(canId: number, flags: number): void {
     if ((flags & FRAME_FLAG.ERROR) !== 0) {
@@ -102,23 +126,17 @@ export class KartDecoder {
 
   /** Adds the series of a quantity seen for the first time; -1 when there is no room for more. */
   #addSeries(slot: number, nodeId: number, valueType: number): number {
-    const isRoom = this.#chainLength(slot) < SERIES_PER_QUANTITY_MAX;
-    const key: SeriesKey = {
-      bus: this.#bus,
+    const series = this.seriesOf({
       nodeId,
       messageType: slot >> 19,
       componentType: (slot >> 16) & 7,
       componentId: (slot >> 8) & 0xff,
       commandId: slot & 0xff,
       valueType,
-    };
-    const series = isRoom ? this.#table.add(key) : null;
-    if (series === null) {
-      this.counters.countStandard(nodeId, OUTCOME.series_limit);
-      return -1;
-    }
-    this.#link(series);
-    return series.index;
+    });
+    if (series !== null) return series;
+    this.counters.countStandard(nodeId, OUTCOME.series_limit);
+    return -1;
   }
 
   #chainLength(slot: number): number {

@@ -92,3 +92,13 @@ test('what is recorded in two seconds is written before its time only on a bus t
 test('a file of a recording holds several writes', () => {
   assert.ok(limits.RECORDING_FILE_BYTES_MIN >= 2 * limits.RECORDING_TEXT_BYTES);
 });
+
+test('what one PING can bring, an answer to each node and the next PING, fits the frames to send', () => {
+  assert.ok(limits.TIME_SYNC_NODES_MAX + 1 < limits.SEND_QUEUE_FRAMES_MAX);
+});
+
+test('byte 1 is gone by while a node of 100 ppm and a system that is slewed agree well enough', () => {
+  const drift = limits.HARDWARE_CLOCK_DRIFT_MAX + 100e-6;
+  assert.ok(limits.SOURCE_SYNC_AGE_MAX_MS * drift < limits.SOURCE_DELAY_MIN_MS);
+  assert.ok(limits.TIME_SYNC_INTERVAL_MAX_MS < limits.SOURCE_SYNC_AGE_MAX_MS);
+});

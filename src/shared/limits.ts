@@ -61,6 +61,47 @@ export const SEND_DEADLINE_MS = 1000;
 /** How often a frame that found no room is tried again: nothing tells of room in the interface's queue. */
 export const SEND_RETRY_MS = 2;
 
+/**
+ * Nodes of one bus whose round trips are followed; those of further ones are counted. A vehicle has ten, and each PONG
+ * makes us send a frame: what one PING can bring must fit the queue of frames to send.
+ */
+export const TIME_SYNC_NODES_MAX = 64;
+
+/** PINGs that a PONG is still known to answer: a late one is told from one that answers somebody else's. */
+export const TIME_SYNC_PINGS_KEPT = 8;
+
+/**
+ * The longest round trip that a node's time is set by, in milliseconds: it is taken to be as long there as back, and is
+ * wrong by half of it at worst.
+ */
+export const TIME_SYNC_ROUND_TRIP_MAX_MS = 500;
+
+/** The least and the greatest interval between PINGs. */
+export const TIME_SYNC_INTERVAL_MIN_MS = 100;
+export const TIME_SYNC_INTERVAL_MAX_MS = 5_000;
+
+/**
+ * Frames that their senders' byte 1 says to be older than this, in milliseconds, are dated by it. It counts whole
+ * milliseconds by another clock, so what is less may be nothing; and a frame waits for its place on a busy bus for less.
+ */
+export const SOURCE_DELAY_MIN_MS = 10;
+
+/**
+ * How long after a node's time was set its byte 1 is gone by, in milliseconds: so long its clock and ours drift apart by
+ * less than SOURCE_DELAY_MIN_MS.
+ */
+export const SOURCE_SYNC_AGE_MAX_MS = 10_000;
+
+/**
+ * How often a node's byte 1 must have agreed with the frames' timestamps before it is believed where it doesn't, and
+ * how far it can earn credit beyond that: so many late frames in a row are believed, a burst after a wait.
+ */
+export const SOURCE_CREDIT_MIN = 32;
+export const SOURCE_CREDIT_MAX = 96;
+
+/** The system's clock was set, if it went this much otherwise than the one that never jumps, in milliseconds. */
+export const SOURCE_CLOCK_STEP_MS = 5;
+
 /** Bytes of a log file that a replay reads at once. */
 export const LOG_READ_BYTES = 1024 * 1024;
 
