@@ -48,6 +48,7 @@ function busReport({ bus, decoder, timeSync }: Source): StatusReply['buses'][num
     state: status.state,
     since: status.sinceMs / 1000,
     problem: status.problem,
+    silent_since: status.silentSinceMs === null ? null : status.silentSinceMs / 1000,
     frames: status.frames,
     frames_per_s: status.traffic.framesPerS,
     bytes: status.traffic.bytes,

@@ -202,6 +202,10 @@ const BusStatusSchema = Type.Object(
     state: Type.String({ description: 'starting, open, unavailable, ended or stopped' }),
     since: Type.Number(),
     problem: ProblemSchema,
+    silent_since: {
+      ...Nullable.number,
+      description: 'since when nothing has come on a bus that used to be busier; null where it is not silent',
+    },
     frames: Type.Integer(),
     frames_per_s: Type.Number({ description: 'over the last second or so, as are the next two' }),
     bytes: Type.Integer({ description: 'of payload' }),

@@ -6,13 +6,20 @@ import type { FrameBatch } from './frame-batch.ts';
  * it from a plain loop: open, then read until it ends or fails, then close. Everything is synchronous:
  * the thread has nothing else to do.
  *
- *   open    BusError BUS_UNAVAILABLE (interface missing or down, file missing): tried again later
- *   read    BusError BUS_LOST (interface gone, socket error): closed and opened again
+ *   open    BusError BUS_UNAVAILABLE (file missing), INTERFACE_* (missing, down, renamed): tried again later
+ *   read    BusError BUS_LOST (socket error), INTERFACE_* (gone, down, renamed): closed and opened again
  *   send    BusError BUS_READ_ONLY, BUS_SEND_FAILED: told to the caller, the bus goes on
  */
 export interface BusDriver {
   /** For a driver that waits in a system call: a file descriptor, written to, that ends the wait. */
   readonly wakeFd?: number;
+  /** Another that it keeps open for as long as the thread lives; -1 for none. */
+  readonly watchFd?: number;
+  /** One that it has open between open() and close(). */
+  readonly socketFd?: number;
+
+  /** Whether open() found the controller off the bus: it told of that before, and doesn't again. */
+  readonly isBusOff?: boolean;
 
   /** Throws BusError; what was opened half is closed again. */
   open(): void;
@@ -26,8 +33,20 @@ export interface BusDriver {
   /** Sends one frame, or throws BusError. */
   send(frame: CanFrame): SendOutcome;
 
-  /** Frees everything; open() may follow. Never throws. */
+  /**
+   * For a driver that hears of changes of its source: waits like WaitForWake, while it isn't open, but until there is
+   * one at most. Returns whether there was.
+   */
+  waitForChange?(timeoutMs: number): boolean;
+
+  /** Brings a controller back that is off the bus; where it can't, status() says why. Never throws. */
+  restart?(): void;
+
+  /** Frees what open() took; open() may follow. Never throws. */
   close(): void;
+
+  /** The thread ends: frees what outlives close(), but for wakeFd and watchFd, which are the main thread's to close. */
+  dispose?(): void;
 
   /** Counters and facts of this kind of bus for /api/status: plain numbers and short strings. */
   status(): Record<string, number | string | boolean | null>;

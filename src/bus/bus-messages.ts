@@ -4,7 +4,7 @@ import type { CanFrame } from './can-frame.ts';
 /** What a bus worker is started with. */
 export interface BusWorkerData {
   readonly url: BusUrl;
-  /** Two words of shared memory, see BUS_CONTROL. */
+  /** Some words of shared memory, see BUS_CONTROL. */
   readonly control: Int32Array<SharedArrayBuffer>;
 }
 
@@ -14,19 +14,34 @@ export const BUS_CONTROL = {
   WAKE: 0,
   /** 1 while the worker has frames that it can't send for want of a free batch. */
   STARVED: 1,
-  WORDS: 2,
+  /** Counted up by the worker each time round: at least as often as BUS_WAIT_MAX_MS, unless it opens its bus. */
+  ALIVE: 2,
+  /** One more than the descriptor that the driver has open, 0 for none: should the thread end without closing it. */
+  SOCKET: 3,
+  WORDS: 4,
 } as const;
 
 export type ToBusWorker =
   /** A batch that the main thread is done with. */
   | { readonly kind: 'recycle'; readonly buffer: ArrayBuffer }
   | { readonly kind: 'send'; readonly id: number; readonly frame: CanFrame }
+  /** Opens the bus anew, unless frames come. */
+  | { readonly kind: 'reopen' }
+  /** Restarts the controller, if it is off the bus. */
+  | { readonly kind: 'restart' }
   | { readonly kind: 'stop' };
 
 export type FromBusWorker =
-  | { readonly kind: 'started'; readonly wakeFd: number | null }
+  /** Descriptors that the thread keeps until it ends; the main thread closes them then. */
+  | { readonly kind: 'started'; readonly wakeFd: number | null; readonly watchFd: number | null }
   | { readonly kind: 'frames'; readonly buffer: ArrayBuffer; readonly count: number }
-  | { readonly kind: 'state'; readonly state: BusWorkerState; readonly problem: BusProblem | null }
+  | {
+      readonly kind: 'state';
+      readonly state: BusWorkerState;
+      readonly problem: BusProblem | null;
+      /** The bus is open, and its controller was off it. */
+      readonly isBusOff?: boolean;
+    }
   /** The driver's counters; sent when they changed, at most about once a second. */
   | {
       readonly kind: 'driver';

@@ -46,7 +46,12 @@ class BusWorker {
   #wakeSeen = 0;
   #isOpen = false;
   #isStopping = false;
+  /** The bus is to be opened anew, as nothing comes. */
+  #isReopening = false;
   #retryAfterMs = BUS_RETRY_FIRST_MS;
+  /** By performance.now(): when the bus could not be opened, or was lost, and when it is tried again. */
+  #failedAtMs = 0;
+  #retryAtMs = 0;
   #driverStatusSent = '';
   #driverStatusAtMs = 0;
   #driverAskedUs = wallClockUs();
@@ -57,7 +62,8 @@ class BusWorker {
     for (let count = 0; count < FRAME_BATCHES_PER_BUS; count++) {
       this.#free.push(FrameBatch.allocate(FRAME_BATCH_FRAMES_MAX));
     }
-    post({ kind: 'started', wakeFd: this.#driver.wakeFd ?? null });
+    const { wakeFd = null, watchFd = null } = this.#driver;
+    post({ kind: 'started', wakeFd, watchFd });
   }
 
   run(): void {
@@ -65,8 +71,8 @@ class BusWorker {
       this.#readUntilEnd();
     } finally {
       // Also where the thread dies of an error: what the driver holds of the kernel's outlives the thread.
-      this.#driver.close();
-      this.#isOpen = false;
+      this.#close();
+      this.#driver.dispose?.();
     }
     this.#reportDriver(true);
     if (!this.#isStopping) this.#waitForStop();
@@ -75,11 +81,12 @@ class BusWorker {
 
   #readUntilEnd(): void {
     for (;;) {
+      Atomics.add(this.#control, BUS_CONTROL.ALIVE, 1);
       this.#wakeSeen = Atomics.load(this.#control, BUS_CONTROL.WAKE);
       this.#handleMessages();
       this.#sendWaiting();
       if (this.#isStopping) break;
-      if (!this.#isOpen && !this.#tryOpen()) continue;
+      if (!this.#isOpen && !(this.#isTimeToOpen() && this.#tryOpen())) continue;
       if (!this.#readOnce()) break;
       this.#reportDriver();
     }
@@ -97,17 +104,35 @@ class BusWorker {
       this.#retryLater(error);
       return false;
     }
+    Atomics.store(this.#control, BUS_CONTROL.SOCKET, (this.#driver.socketFd ?? -1) + 1);
     this.#isOpen = true;
     this.#retryAfterMs = BUS_RETRY_FIRST_MS;
-    post({ kind: 'state', state: 'open', problem: null });
+    post({ kind: 'state', state: 'open', problem: null, isBusOff: this.#driver.isBusOff === true });
     return true;
+  }
+
+  #close(): void {
+    // First, as the number may be another file's a moment after.
+    Atomics.store(this.#control, BUS_CONTROL.SOCKET, 0);
+    this.#driver.close();
+    this.#isOpen = false;
   }
 
   #retryLater(error: unknown): void {
     post({ kind: 'state', state: 'unavailable', problem: problemOf(error) });
     this.#reportDriver(true);
-    this.#waitForWake(this.#retryAfterMs);
+    this.#failedAtMs = performance.now();
+    this.#retryAtMs = this.#failedAtMs + this.#retryAfterMs;
     this.#retryAfterMs = Math.min(this.#retryAfterMs * 2, BUS_RETRY_LONGEST_MS);
+  }
+
+  /** Waits until it is time to try again, or until there is something else to do first. */
+  #isTimeToOpen(): boolean {
+    const leftMs = this.#retryAtMs - performance.now();
+    if (leftMs <= 0) return true;
+    if (this.#driver.waitForChange === undefined) this.#waitForWake(leftMs);
+    else if (this.#driver.waitForChange(leftMs)) this.#retryAtMs = this.#failedAtMs + BUS_RETRY_FIRST_MS;
+    return false;
   }
 
   /** Reads into the current batch and sends it on; false when the source has ended. */
@@ -121,6 +146,7 @@ class BusWorker {
     }
     try {
       const outcome = this.#driver.read(this.#batch);
+      const hasFrames = this.#batch.count > 0;
       // The last free batch is filled before it goes, so that a busy main thread gets fewer, fuller ones.
       if (this.#free.length > 0 || this.#batch.isFull) this.#sendBatch();
       else if (this.#batch.count > 0) Atomics.store(this.#control, BUS_CONTROL.STARVED, 1);
@@ -130,10 +156,11 @@ class BusWorker {
         post({ kind: 'state', state: 'ended', problem: null });
         return false;
       }
+      if (this.#isReopening && !hasFrames) this.#close();
+      this.#isReopening = false;
     } catch (error) {
       this.#sendBatch();
-      this.#driver.close();
-      this.#isOpen = false;
+      this.#close();
       this.#retryLater(error);
     }
     return true;
@@ -166,6 +193,10 @@ class BusWorker {
       } else if (message.kind === 'send') {
         const deadlineMs = performance.now() + SEND_DEADLINE_MS;
         this.#sends.push({ id: message.id, frame: message.frame, deadlineMs });
+      } else if (message.kind === 'reopen') {
+        this.#isReopening = true;
+      } else if (message.kind === 'restart') {
+        if (this.#isOpen) this.#driver.restart?.();
       } else {
         this.#isStopping = true;
       }

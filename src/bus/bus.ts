@@ -1,20 +1,20 @@
-import { closeSync, writeSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { wallClockUs } from '../shared/clock.ts';
 import { BusError } from '../shared/errors.ts';
-import { BUS_RETRY_LONGEST_MS, SEND_QUEUE_FRAMES_MAX } from '../shared/limits.ts';
-import { siblingModule } from '../shared/sibling-module.ts';
 import {
-  BUS_CONTROL,
-  type BusProblem,
-  type BusWorkerData,
-  type BusWorkerState,
-  type DriverStatus,
-  type FromBusWorker,
-  type ToBusWorker,
-} from './bus-messages.ts';
-import { BITRATE_BIT_PER_S_DEFAULT, type BusUrl, isLog } from './bus-url.ts';
+  BUS_OFF_RESTART_MS,
+  BUS_RETRY_LONGEST_MS,
+  BUS_WATCH_MS,
+  BUS_WORKER_STUCK_MS,
+  BUS_WORKERS_STUCK_MAX,
+  SEND_QUEUE_FRAMES_MAX,
+  SILENCE_REOPEN_FIRST_MS,
+  SILENCE_REOPEN_LONGEST_MS,
+} from '../shared/limits.ts';
+import type { BusProblem, BusWorkerState, DriverStatus, ToBusWorker } from './bus-messages.ts';
+import { type BusMessage, BusThread } from './bus-thread.ts';
+import { busOffProblem, isRestartedByService, silenceProblem } from './bus-troubles.ts';
+import { BITRATE_BIT_PER_S_DEFAULT, type BusUrl, isLive, isLog } from './bus-url.ts';
 import {
   type CanFrame,
   CLASSIC_PAYLOAD_BYTES_MAX,
@@ -29,6 +29,7 @@ import {
   type ControllerStatus,
 } from './controller-monitor.ts';
 import { FrameBatch } from './frame-batch.ts';
+import { SilenceWatch } from './silence-watch.ts';
 import { type Bitrates, type IdTraffic, type Traffic, TrafficMeter } from './traffic-meter.ts';
 
 export interface BusOptions {
@@ -65,7 +66,10 @@ export interface BusStatus {
   readonly state: 'starting' | BusWorkerState;
   /** Epoch milliseconds since when the state holds. */
   readonly sinceMs: number;
+  /** Why the bus can't be read; or, where it is open, why nothing comes. */
   readonly problem: BusProblem | null;
+  /** Epoch milliseconds since when nothing has come on a bus that used to be busier; null where it isn't silent. */
+  readonly silentSinceMs: number | null;
   readonly frames: number;
   readonly traffic: Traffic;
   readonly framesSent: number;
@@ -82,19 +86,20 @@ interface PendingSend {
 
 /**
  * One bus as the main thread sees it: a worker thread that reads it and keeps it open. A worker that
- * dies is started again; nothing that happens to a bus ends the process.
+ * dies or is stuck is replaced; nothing that happens to a bus ends the process.
  */
 export class Bus {
   readonly name: string;
   readonly spec: BusUrl;
   readonly #options: BusOptions;
-  readonly #control = new Int32Array(new SharedArrayBuffer(BUS_CONTROL.WORDS * 4));
   readonly #sends = new Map<number, PendingSend>();
-  #worker: Worker | null = null;
-  #wakeFd: number | null = null;
+  #thread: BusThread | null = null;
+  /** Those that were given up, and have not ended yet. */
+  readonly #stuckThreads = new Set<BusThread>();
   #nextSendId = 0;
   #isStopping = false;
   #respawn: NodeJS.Timeout | undefined;
+  #watch: NodeJS.Timeout | undefined;
   #stopped: PromiseWithResolvers<void> | undefined;
 
   #state: BusStatus['state'] = 'starting';
@@ -110,6 +115,13 @@ export class Bus {
   #framesSent = 0;
   #opened = 0;
   readonly #traffic = new TrafficMeter();
+  readonly #silence = new SilenceWatch();
+  #silentSinceMs: number | null = null;
+  #silenceReopens = 0;
+  /** By performance.now(). */
+  #silenceReopenAtMs = 0;
+  #busOffSinceUs: number | null = null;
+  #busOffRestart: NodeJS.Timeout | undefined;
 
   constructor(options: BusOptions) {
     this.#options = options;
@@ -117,7 +129,7 @@ export class Bus {
     this.spec = options.spec;
     this.#controller = new ControllerMonitor({
       onChange: (change, message) => this.#logController(change, message),
-      onBusOff: (fromUs, toUs) => options.onBusOff?.(fromUs, toUs),
+      onBusOff: (fromUs, toUs) => this.#takeBusOff(fromUs, toUs),
       onReading: (reading) => options.onController?.(reading),
     });
   }
@@ -146,7 +158,7 @@ export class Bus {
   stop(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#respawn);
-    if (this.#worker === null) {
+    if (this.#thread === null) {
       this.#enter('stopped', null);
       return Promise.resolve();
     }
@@ -165,7 +177,7 @@ export class Bus {
   send(frame: CanFrame): Promise<void> {
     const problem = frameProblem(frame);
     if (problem !== null) return Promise.reject(new BusError('BUS_FRAME_INVALID', problem));
-    if (this.#worker === null || this.#isStopping) {
+    if (this.#thread === null || this.#isStopping) {
       return Promise.reject(
         new BusError('BUS_UNAVAILABLE', `The bus ${this.name} is not running: nothing was sent.`),
       );
@@ -193,7 +205,8 @@ export class Bus {
       simulated: this.isSimulated,
       state: this.#state,
       sinceMs: this.#sinceMs,
-      problem: this.#problem,
+      problem: this.#problem ?? this.#trouble(),
+      silentSinceMs: this.#silentSinceMs,
       frames: this.#frames,
       traffic: this.#traffic.traffic(),
       framesSent: this.#framesSent,
@@ -208,27 +221,86 @@ export class Bus {
     return this.#traffic.ofId(canId, isExtended);
   }
 
-  #spawn(): void {
-    const workerData: BusWorkerData = { url: this.spec, control: this.#control };
-    const worker = new Worker(siblingModule(import.meta.url, 'bus-worker'), {
-      workerData,
-      name: `bus ${this.name}`,
-    });
-    this.#worker = worker;
-    this.#kernelDrops = 0;
-    worker.on('message', (message: FromBusWorker) => this.#handle(worker, message));
-    worker.on('error', (error) => this.#workerDied(error));
-    worker.on('exit', () => this.#workerExited(worker));
+  /** Why nothing comes on a bus that is read. */
+  #trouble(): BusProblem | null {
+    const { name, spec } = this;
+    if (this.#busOffSinceUs !== null) return busOffProblem(spec, name, this.#busOffSinceUs, this.#driver);
+    if (this.#silentSinceMs === null) return null;
+    return silenceProblem(spec, name, this.#silentSinceMs, this.#silence.usualPauseMs, this.#silenceReopens);
   }
 
-  #handle(worker: Worker, message: FromBusWorker): void {
+  #spawn(): void {
+    const thread: BusThread = new BusThread(this.spec, `bus ${this.name}`, {
+      // What one says that was given up is too late.
+      onMessage: (message) => thread === this.#thread && this.#handle(thread, message),
+      onError: (error) => thread === this.#thread && this.#threadDied(error),
+      onExit: () => this.#threadExited(thread),
+    });
+    this.#thread = thread;
+    this.#kernelDrops = 0;
+    // A log may take its time: from a disk that stands still, say.
+    if (!isLive(this.spec)) return;
+    clearInterval(this.#watch);
+    this.#watch = setInterval(() => this.#lookAfter(thread), BUS_WATCH_MS);
+  }
+
+  /** What nobody tells of: a thread that is stuck, a bus on which nothing comes any more. */
+  #lookAfter(thread: BusThread): void {
+    if (thread.isStuck()) {
+      this.#giveUp(thread);
+      return;
+    }
+    const nowMs = performance.now();
+    if (this.spec.kind === 'socketcan' && this.#silence.check(nowMs)) this.#fallSilent(nowMs);
+    if (this.#silentSinceMs !== null && nowMs >= this.#silenceReopenAtMs) this.#reopenSilent(nowMs);
+  }
+
+  #fallSilent(nowMs: number): void {
+    const { log, name } = this.#options;
+    this.#silentSinceMs = Date.now() - (nowMs - this.#silence.lastMs!);
+    this.#silenceReopens = 0;
+    this.#silenceReopenAtMs = nowMs;
+    const problem = this.#trouble()!;
+    log.warn({ bus: name, code: problem.code, reason: problem.message }, 'bus silent');
+  }
+
+  /** Should the socket be what is deaf: nothing is lost by it, as nothing comes. */
+  #reopenSilent(nowMs: number): void {
+    const waitMs = Math.min(SILENCE_REOPEN_FIRST_MS * 2 ** this.#silenceReopens, SILENCE_REOPEN_LONGEST_MS);
+    this.#silenceReopenAtMs = nowMs + waitMs;
+    this.#silenceReopens++;
+    this.#tell({ kind: 'reopen' });
+  }
+
+  #endSilence(silentMs: number): void {
+    const { log, name } = this.#options;
+    this.#silentSinceMs = null;
+    log.info({ bus: name, silent_s: silentMs / 1000, reopened: this.#silenceReopens }, 'bus speaks again');
+  }
+
+  #takeBusOff(fromUs: number, toUs: number | null): void {
+    this.#busOffSinceUs = toUs === null ? fromUs : null;
+    clearInterval(this.#busOffRestart);
+    // That nothing comes has a reason, then.
+    this.#silentSinceMs = null;
+    if (toUs === null) this.#silence.pause();
+    else this.#silence.listen(performance.now());
+    if (toUs === null && isRestartedByService(this.spec)) {
+      this.#busOffRestart = setInterval(() => this.#tell({ kind: 'restart' }), BUS_OFF_RESTART_MS);
+    }
+    this.#options.onBusOff?.(fromUs, toUs);
+  }
+
+  #handle(thread: BusThread, message: BusMessage): void {
     switch (message.kind) {
       case 'frames': {
         this.#frames += message.count;
         const batch = new FrameBatch(message.buffer, message.count);
         this.#traffic.observe(batch);
         this.#controller.observe(batch);
-        this.#options.onFrames(batch, () => this.#recycle(worker, batch));
+        const silentMs = this.#silence.observe(batch, performance.now());
+        if (silentMs !== null) this.#endSilence(silentMs);
+        this.#options.onFrames(batch, () => this.#recycle(thread, batch));
         break;
       }
       case 'driver':
@@ -239,31 +311,26 @@ export class Bus {
         break;
       case 'state':
         this.#enter(message.state, message.problem);
+        if (message.isBusOff === true) this.#controller.foundOff(wallClockUs());
         break;
       case 'sent':
         this.#settleSend(message.id, message.problem);
         break;
-      case 'started':
-        this.#wakeFd = message.wakeFd;
-        // What was told before the descriptor was known may have found the worker already waiting.
-        this.#wake();
-        break;
     }
   }
 
-  #recycle(worker: Worker, batch: FrameBatch): void {
-    // A worker that has died since takes its batches with it; the next one has its own.
-    if (worker !== this.#worker) return;
-    const message: ToBusWorker = { kind: 'recycle', buffer: batch.buffer };
-    worker.postMessage(message, [batch.buffer]);
-    if (Atomics.load(this.#control, BUS_CONTROL.STARVED) === 1) this.#wake();
+  #recycle(thread: BusThread, batch: FrameBatch): void {
+    // A thread that has died since takes its batches with it; the next one has its own.
+    if (thread === this.#thread) thread.giveBack(batch.buffer);
   }
 
-  #enter(state: BusWorkerState, problem: BusProblem | null): void {
+  /** `sinceUs`, microseconds since the epoch: when it came to that. */
+  #enter(state: BusWorkerState, problem: BusProblem | null, sinceUs = wallClockUs()): void {
     const { log, name } = this.#options;
     if (state === 'open') this.#opened++;
-    this.#tellDown(state);
+    this.#tellDown(state, sinceUs);
     if (state !== 'open') this.#controller.forget(wallClockUs());
+    this.#minds(state);
     const isNews = state !== this.#state || problem?.message !== this.#problem?.message;
     if (state !== this.#state) this.#sinceMs = Date.now();
     this.#state = state;
@@ -275,15 +342,23 @@ export class Bus {
     if (state === 'ended') this.#options.onEnded?.();
   }
 
-  #tellDown(state: BusWorkerState): void {
+  /** Whether nothing comes is minded only while something could. */
+  #minds(state: BusWorkerState): void {
+    if (state === 'open' && this.#state !== 'open') this.#silence.listen(performance.now());
+    if (state === 'open') return;
+    this.#silence.pause();
+    this.#silentSinceMs = null;
+  }
+
+  #tellDown(state: BusWorkerState, sinceUs: number): void {
     const { onDown } = this.#options;
     if (state === 'unavailable') {
       if (this.#downSinceUs !== null) return;
       // A bus that can't be opened at the start was missed all the time since.
-      this.#downSinceUs = this.#state === 'starting' ? this.#sinceMs * 1000 : wallClockUs();
+      this.#downSinceUs = this.#state === 'starting' ? this.#sinceMs * 1000 : sinceUs;
       onDown?.(this.#downSinceUs, null);
     } else if (this.#downSinceUs !== null) {
-      onDown?.(this.#downSinceUs, wallClockUs());
+      onDown?.(this.#downSinceUs, sinceUs);
       this.#downSinceUs = null;
     }
   }
@@ -322,7 +397,7 @@ export class Bus {
     pending.resolve();
   }
 
-  #workerDied(error: unknown): void {
+  #threadDied(error: unknown): void {
     this.#options.log.error({ bus: this.name, err: error }, 'bus worker died');
     this.#problem = {
       code: 'BUS_WORKER_DIED',
@@ -330,17 +405,13 @@ export class Bus {
     };
   }
 
-  #workerExited(worker: Worker): void {
-    if (worker !== this.#worker) return;
-    this.#worker = null;
-    if (this.#wakeFd !== null) closeSync(this.#wakeFd);
-    this.#wakeFd = null;
-    for (const id of [...this.#sends.keys()]) {
-      this.#settleSend(id, {
-        code: 'BUS_UNAVAILABLE',
-        message: `The bus ${this.name} stopped: the frame wasn't sent.`,
-      });
+  #threadExited(thread: BusThread): void {
+    if (this.#stuckThreads.delete(thread)) {
+      // Only where so many were stuck that none was started in its place.
+      if (this.#thread === null && !this.#isStopping) this.#respawnLater();
+      return;
     }
+    this.#loseThread();
     if (this.#isStopping) {
       this.#enter('stopped', null);
       this.#stopped?.resolve();
@@ -348,24 +419,63 @@ export class Bus {
       return;
     }
     this.#enter('unavailable', this.#problem ?? WORKER_ENDED);
+    this.#respawnLater();
+  }
+
+  /** Leaves a thread to itself that gives no sign of life, and starts another, unless it has left too many so. */
+  #giveUp(thread: BusThread): void {
+    this.#stuckThreads.add(thread);
+    this.#loseThread();
+    thread.terminate();
+    if (this.#isStopping) {
+      this.#enter('stopped', null);
+      this.#stopped?.resolve();
+      this.#stopped = undefined;
+      return;
+    }
+    const isLast = this.#stuckThreads.size >= BUS_WORKERS_STUCK_MAX;
+    this.#enter('unavailable', isLast ? WORKERS_STUCK : WORKER_STUCK, thread.aliveAtUs);
+    if (!isLast) this.#respawnLater();
+  }
+
+  #loseThread(): void {
+    this.#thread = null;
+    clearInterval(this.#watch);
+    for (const id of [...this.#sends.keys()]) {
+      this.#settleSend(id, {
+        code: 'BUS_UNAVAILABLE',
+        message: `The bus ${this.name} stopped: the frame wasn't sent.`,
+      });
+    }
+  }
+
+  #respawnLater(): void {
+    clearTimeout(this.#respawn);
     this.#respawn = setTimeout(() => this.#spawn(), BUS_RETRY_LONGEST_MS);
   }
 
   #tell(message: ToBusWorker): void {
-    this.#worker?.postMessage(message);
-    this.#wake();
-  }
-
-  #wake(): void {
-    Atomics.add(this.#control, BUS_CONTROL.WAKE, 1);
-    Atomics.notify(this.#control, BUS_CONTROL.WAKE);
-    if (this.#wakeFd !== null) writeSync(this.#wakeFd, WAKE_ONCE);
+    this.#thread?.tell(message);
   }
 }
 
 const WORKER_ENDED: BusProblem = {
   code: 'BUS_WORKER_DIED',
   message: "The bus's thread ended unasked; it is started again.",
+};
+
+const STUCK_FOR = `The bus's thread gave no sign of life for ${BUS_WORKER_STUCK_MS / 1000} s`;
+
+const WORKER_STUCK: BusProblem = {
+  code: 'BUS_WORKER_STUCK',
+  message: `${STUCK_FOR}: it is left to itself, and another is started.`,
+};
+
+const WORKERS_STUCK: BusProblem = {
+  code: 'BUS_WORKER_STUCK',
+  message:
+    `${STUCK_FOR}, as ${BUS_WORKERS_STUCK_MAX - 1} others before: they wait in the kernel, whose driver of the interface may hang ` +
+    '(see dmesg). When one of them ends the bus is opened again; else restart the machine.',
 };
 
 /** What the interface says counts; what the URL says where it has none, such as a virtual one. The kart's bus has one. */
@@ -377,9 +487,6 @@ function bitratesOf(spec: BusUrl, { bitrate, data_bitrate }: DriverStatus): Bitr
     data: typeof data_bitrate === 'number' ? data_bitrate : (spec.dataBitrateBitPerS ?? null),
   };
 }
-
-/** What an eventfd takes: the amount to count up by, as 8 bytes. */
-const WAKE_ONCE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 function frameProblem(frame: CanFrame): string | null {
   const canIdMax = frame.isExtended ? EXTENDED_CAN_ID_MAX : STANDARD_CAN_ID_MAX;

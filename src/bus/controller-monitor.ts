@@ -105,6 +105,13 @@ export class ControllerMonitor {
     if (wasKnown) this.#tellReading(atUs);
   }
 
+  /** It is off the bus, and told so to others before. */
+  foundOff(atUs: number): void {
+    if (this.#state !== null) return;
+    this.#enter('bus_off', atUs, 'it was found so when the bus was opened');
+    this.#tellReading(atUs);
+  }
+
   #endBusOff(atUs: number): void {
     if (this.#busOffSinceUs === null) return;
     this.#events.onBusOff?.(this.#busOffSinceUs, atUs);

@@ -1,6 +1,7 @@
 import { BusError, errorMessage } from '../shared/errors.ts';
+import { BUS_OFF_RESTART_MS } from '../shared/limits.ts';
 import { hasLinkSettings, type SocketCanUrl } from './bus-url.ts';
-import { bringUpText, interfaceState } from './can-interfaces.ts';
+import { bringUpText, interfaceState, isVirtualName } from './can-interfaces.ts';
 import {
   type CanLink,
   commandText,
@@ -27,6 +28,10 @@ export class LinkSetup {
   #warning: string | null = null;
   #timesConfigured = 0;
   #configuredWith: string | null = null;
+  #restartWarning: string | null = null;
+  /** By performance.now(). */
+  #restartFailedMs = 0;
+  #timesRestarted = 0;
   /** As it was found last. */
   #link: CanLink | null = null;
 
@@ -35,10 +40,11 @@ export class LinkSetup {
   }
 
   /**
-   * Before the bus is opened, as an interface is set while it is down. Throws BusError BUS_UNAVAILABLE where it
+   * Before the bus is opened, as an interface is set while it is down. Throws BusError INTERFACE_DOWN where it
    * is down and stays so; one that is missing is left to the caller.
    */
   bringUp(): void {
+    this.#restartWarning = null;
     if (!this.#url.configure) return;
     this.#warning = null;
     const state = interfaceState(this.#url.interfaceName);
@@ -51,6 +57,8 @@ export class LinkSetup {
     this.#warning = null;
     const { interfaceName, fd } = this.#url;
     const hasWishes = fd === 'on' || hasLinkSettings(this.#url);
+    // A virtual bus has nothing that is worth the time of a process.
+    if (!hasWishes && isVirtualName(interfaceName)) return;
     try {
       const link = readLink(interfaceName);
       this.#link = link;
@@ -66,11 +74,39 @@ export class LinkSetup {
     }
   }
 
+  /** Whether the controller was off the bus when the interface was looked at last. */
+  get isBusOff(): boolean {
+    return this.#link?.isUp === true && this.#link.controllerState === 'BUS-OFF';
+  }
+
+  /** Restarts a controller that is off the bus. Never throws: where it fails the warning says why. */
+  restart(): void {
+    const { interfaceName } = this.#url;
+    const command: LinkCommand = ['type', 'can', 'restart'];
+    try {
+      if (!networkRights().isPassedOn) throw new BusError('BUS_OFF', RIGHT_NEEDED);
+      setLink(interfaceName, command);
+      this.#timesRestarted++;
+      this.#restartWarning = null;
+    } catch (error) {
+      this.#restartFailedMs = performance.now();
+      const byHand = commandText(interfaceName, [command]);
+      this.#restartWarning = `The controller of ${interfaceName} is off the bus and can't be restarted: ${errorMessage(error)}. By hand: ${byHand}`;
+    }
+  }
+
+  /** It is tried as long as the controller is off the bus, so a failure that isn't followed by another is over. */
+  get #isRestartFailing(): boolean {
+    return performance.now() - this.#restartFailedMs < 4 * BUS_OFF_RESTART_MS;
+  }
+
   status(): Record<string, number | string | null> {
     return {
-      warning: this.#warning,
+      warning: (this.#isRestartFailing ? this.#restartWarning : null) ?? this.#warning,
       interface_configured: this.#timesConfigured,
       configured_with: this.#configuredWith,
+      controller_restarts: this.#timesRestarted,
+      restart_ms: this.#link?.restartMs ?? null,
       bitrate: this.#link?.bitTiming?.bitrateBitPerS ?? null,
       data_bitrate: this.#link?.dataBitTiming?.bitrateBitPerS ?? null,
     };
@@ -81,7 +117,7 @@ export class LinkSetup {
     const { isPassedOn } = networkRights();
     if (!isUp && !isPassedOn) {
       throw new BusError(
-        'BUS_UNAVAILABLE',
+        'INTERFACE_DOWN',
         `The CAN interface ${interfaceName} is down, and ${RIGHT_NEEDED}. Bring it up with: ${bringUpText(this.#url)}`,
       );
     }
@@ -112,7 +148,7 @@ export class LinkSetup {
     const mend = commands.length === 0 ? bringUpText(this.#url) : commandText(interfaceName, commands);
     if (!wasUp) {
       throw new BusError(
-        'BUS_UNAVAILABLE',
+        'INTERFACE_DOWN',
         `The CAN interface ${interfaceName} is down and can't be brought up: ${why}. By hand: ${mend}`,
       );
     }

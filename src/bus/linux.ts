@@ -8,6 +8,7 @@ import { BusError } from '../shared/errors.ts';
  */
 
 export const AF_CAN = 29;
+const AF_NETLINK = 16;
 export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOCK_NONBLOCK = 0o4000;
@@ -43,6 +44,18 @@ export const MSG_CONFIRM = 0x800;
 
 export const POLLIN = 1;
 
+/** Of linux/rtnetlink.h. */
+const NETLINK_ROUTE = 0;
+const RTMGRP_LINK = 1;
+
+// Of linux/sockios.h, with the layout of struct ifreq (linux/if.h): a name of 16 bytes, then what is asked for.
+const SIOCGIFNAME = 0x8910;
+const SIOCGIFFLAGS = 0x8913;
+const IFREQ_BYTES = 40;
+const IFNAMSIZ = 16;
+/** The interface is up. */
+const IFF_UP = 1;
+
 const EFD_NONBLOCK = 0o4000;
 const EFD_CLOEXEC = 0o2000000;
 
@@ -58,6 +71,9 @@ export const lastErrno: () => number = () => koffi.errno();
 
 export const EAGAIN = koffi.os.errno.EAGAIN as number;
 export const EINTR = koffi.os.errno.EINTR as number;
+export const ENETDOWN = koffi.os.errno.ENETDOWN as number;
+export const ENODEV = koffi.os.errno.ENODEV as number;
+export const ENXIO = koffi.os.errno.ENXIO as number;
 export const EINVAL = koffi.os.errno.EINVAL as number;
 export const ENOBUFS = koffi.os.errno.ENOBUFS as number;
 
@@ -67,12 +83,15 @@ export interface LinuxCalls {
   setsockopt(fd: number, level: number, name: number, value: Int32Array, valueBytes: number): number;
   getsockopt(fd: number, level: number, name: number, value: Uint32Array, valueBytes: Uint32Array): number;
   recvmmsg(fd: number, messages: bigint, messageCount: number, flags: number, timeout: null): number;
+  recv(fd: number, data: Uint8Array, dataBytes: number, flags: number): number;
   write(fd: number, data: Uint8Array, dataBytes: number): number;
   poll(fds: Int32Array, fdCount: number, timeoutMs: number): number;
   close(fd: number): number;
   ifNameToIndex(name: string): number;
+  ioctl(fd: number, request: number, argument: Uint8Array): number;
   eventfd(initial: number, flags: number): number;
   calloc(count: number, bytes: number): bigint;
+  free(address: bigint): void;
 }
 
 let calls: LinuxCalls | undefined;
@@ -96,12 +115,16 @@ export function linuxCalls(): LinuxCalls {
       'int getsockopt(int fd, int level, int name, _Inout_ void *value, _Inout_ void *length)',
     ),
     recvmmsg: libc.func('int recvmmsg(int fd, void *messages, unsigned int count, int flags, void *timeout)'),
+    recv: libc.func('intptr_t recv(int fd, _Out_ void *data, size_t length, int flags)'),
     write: libc.func('intptr_t write(int fd, const void *data, size_t length)'),
     poll: libc.func('int poll(_Inout_ void *fds, unsigned long count, int timeout)'),
     close: libc.func('int close(int fd)'),
     ifNameToIndex: libc.func('unsigned int if_nametoindex(const char *name)'),
+    // It is variadic, which makes no difference to how these arguments are passed on x86-64 and arm64 Linux.
+    ioctl: libc.func('int ioctl(int fd, unsigned long request, _Inout_ void *argument)'),
     eventfd: libc.func('int eventfd(unsigned int initial, int flags)'),
     calloc: libc.func('void *calloc(size_t count, size_t bytes)'),
+    free: libc.func('void free(void *address)'),
   } as LinuxCalls;
   return calls;
 }
@@ -113,7 +136,36 @@ export function createEventFd(linux: LinuxCalls): number {
   return fd;
 }
 
-/** A view of memory that never moves, for the kernel to write into; it lives as long as the process. */
+/** A file descriptor that tells of changes of network interfaces; -1 where the kernel, or a sandbox, gives none. */
+export function openLinkEvents(linux: LinuxCalls): number {
+  const fd = linux.socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return -1;
+  const address = new Uint8Array(12); // struct sockaddr_nl
+  const view = new DataView(address.buffer);
+  view.setUint16(0, AF_NETLINK, true);
+  view.setUint32(8, RTMGRP_LINK, true);
+  if (linux.bind(fd, address, address.length) === 0) return fd;
+  linux.close(fd);
+  return -1;
+}
+
+/** What the interface of an index is called now, asked through any socket; null where there is none any more. */
+export function interfaceNameOf(linux: LinuxCalls, fd: number, index: number): string | null {
+  const request = new Uint8Array(IFREQ_BYTES);
+  new DataView(request.buffer).setInt32(IFNAMSIZ, index, true);
+  if (linux.ioctl(fd, SIOCGIFNAME, request) < 0) return null;
+  return Buffer.from(request.subarray(0, request.indexOf(0))).toString();
+}
+
+/** Whether an interface is up, asked through any socket. */
+export function isInterfaceUp(linux: LinuxCalls, fd: number, name: string): boolean {
+  const request = new Uint8Array(IFREQ_BYTES);
+  request.set(Buffer.from(name).subarray(0, IFNAMSIZ - 1));
+  if (linux.ioctl(fd, SIOCGIFFLAGS, request) < 0) return false;
+  return (new DataView(request.buffer).getUint16(IFNAMSIZ, true) & IFF_UP) !== 0;
+}
+
+/** A view of memory that never moves, for the kernel to write into; it lives until it is freed. */
 export function allocateStable(linux: LinuxCalls, bytes: number): { address: bigint; buffer: ArrayBuffer } {
   const address = linux.calloc(1, bytes);
   return { address, buffer: koffi.view(address, bytes) };

@@ -1,8 +1,8 @@
 import { readSync } from 'node:fs';
 import { BusError } from '../shared/errors.ts';
 import {
-  BUS_WAIT_MAX_MS,
   FRAME_GATHER_MS,
+  INTERFACE_CHECK_MS,
   SEND_RETRY_MS,
   SOCKET_RECEIVE_BUFFER_BYTES,
 } from '../shared/limits.ts';
@@ -10,9 +10,10 @@ import type { BusDriver, ReadOutcome, SendOutcome } from './bus-driver.ts';
 import type { SocketCanUrl } from './bus-url.ts';
 import { canFilterWords } from './can-filter.ts';
 import { type CanFrame, FRAME_FLAG, fdByteOfFlags, idWordOf } from './can-frame.ts';
-import { explainInterface, interfaceState } from './can-interfaces.ts';
+import { type InterfaceState, interfaceProblem, interfaceState } from './can-interfaces.ts';
 import type { FrameBatch } from './frame-batch.ts';
 import { LinkSetup } from './link-setup.ts';
+import { LinkWatch } from './link-watch.ts';
 import {
   AF_CAN,
   CAN_ERR_MASK,
@@ -25,8 +26,13 @@ import {
   createEventFd,
   EAGAIN,
   EINVAL,
+  ENETDOWN,
   ENOBUFS,
+  ENODEV,
+  ENXIO,
   errnoName,
+  interfaceNameOf,
+  isInterfaceUp,
   type LinuxCalls,
   lastErrno,
   linuxCalls,
@@ -70,13 +76,24 @@ export class SocketCanDriver implements BusDriver {
   readonly #receiver: SocketCanReceiver;
   /** Becomes readable when the main thread wants the worker's attention. */
   readonly wakeFd: number;
-  /** Two `struct pollfd`, 8 bytes each: fd, events, what happened. The socket's, then wakeFd's. */
-  readonly #pollFds = new Int32Array(4);
+  readonly #watch: LinkWatch;
+  /** Three `struct pollfd`, 8 bytes each: fd, events, what happened. The socket's, wakeFd's and the watch's. */
+  readonly #pollFds = new Int32Array(6);
   readonly #pollEvents = new Int16Array(this.#pollFds.buffer);
-  /** The second entry alone. */
+  /** Without the first entry. */
   readonly #wakePollFds = this.#pollFds.subarray(2);
   readonly #wakeCount = new Uint8Array(8);
   #fd = -1;
+  /** The number of the interface that is read, or was last; it keeps it under any name. 0 before the first. */
+  #index = 0;
+  /** Epoch milliseconds when it was lost; null while it isn't. */
+  #lostAtMs: number | null = null;
+  /** By performance.now(): when it was looked at last. */
+  #checkedAtMs = 0;
+  /** The kernel has told of a change of some interface since. */
+  #isLinkNews = false;
+  /** What is odd about the interface although it is read. */
+  #nameWarning: string | null = null;
   #receiveBufferBytes = 0;
   /** Drops of sockets closed since; the kernel counts per socket. */
   #earlierDrops = 0;
@@ -94,17 +111,30 @@ export class SocketCanDriver implements BusDriver {
     this.#receiver = new SocketCanReceiver(this.#linux);
     this.wakeFd = createEventFd(this.#linux);
     this.#pollFds[2] = this.wakeFd;
-    this.#pollEvents[2] = POLLIN;
-    this.#pollEvents[6] = POLLIN;
+    this.#watch = new LinkWatch(this.#linux);
+    this.#pollFds[4] = this.#watch.fd;
+    for (const entry of [0, 1, 2]) this.#pollEvents[entry * 4 + 2] = POLLIN;
+  }
+
+  get watchFd(): number {
+    return this.#watch.fd;
+  }
+
+  get socketFd(): number {
+    return this.#fd;
   }
 
   open(): void {
     const { interfaceName } = this.#options;
-    this.#link.bringUp();
-    const state = interfaceState(interfaceName);
-    if (state !== 'up') {
-      throw new BusError('BUS_UNAVAILABLE', explainInterface(this.#options, state));
+    try {
+      this.#link.bringUp();
+    } catch (error) {
+      // What its own commands have changed is no news.
+      this.#watch.clear();
+      throw error;
     }
+    const state = interfaceState(interfaceName);
+    if (state !== 'up') throw this.#unreadable(state);
     const linux = this.#linux;
     this.#fd = linux.socket(AF_CAN, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, CAN_RAW);
     if (this.#fd < 0) {
@@ -117,9 +147,7 @@ export class SocketCanDriver implements BusDriver {
       this.#configure();
       const index = linux.ifNameToIndex(interfaceName);
       // Index 0 would bind to every CAN interface there is.
-      if (index === 0) {
-        throw new BusError('BUS_UNAVAILABLE', explainInterface(this.#options, 'missing'));
-      }
+      if (index === 0) throw this.#unreadable('missing');
       const address = new Uint8Array(ADDRESS_BYTES);
       const view = new DataView(address.buffer);
       view.setUint16(0, AF_CAN, true);
@@ -129,12 +157,56 @@ export class SocketCanDriver implements BusDriver {
         `bind to ${interfaceName}`,
         'BUS_UNAVAILABLE',
       );
+      this.#takeIndex(index);
     } catch (error) {
       this.close();
       throw error;
     }
     this.#pollFds[0] = this.#fd;
     this.#link.check();
+  }
+
+  #takeIndex(index: number): void {
+    const { interfaceName } = this.#options;
+    const before =
+      this.#index === 0 || this.#index === index ? null : interfaceNameOf(this.#linux, this.#fd, this.#index);
+    this.#nameWarning =
+      before === null
+        ? null
+        : `${interfaceName} is another interface now: the one that was called so is called ${before}. A bus is read by the name ` +
+          'in its URL; a udev rule that names adapters by their serial numbers keeps them apart.';
+    this.#index = index;
+    this.#lostAtMs = null;
+    this.#isLinkNews = false;
+    this.#checkedAtMs = performance.now();
+  }
+
+  /** Why an interface can't be read, with what has become of it if it could be before. */
+  #unreadable(state: Exclude<InterfaceState, 'up'>): BusError {
+    let lost = null;
+    if (this.#index !== 0) {
+      this.#lostAtMs ??= Date.now();
+      // Any socket will do, should there be none of CAN.
+      const fd = this.#fd >= 0 ? this.#fd : this.#watch.fd;
+      lost = { sinceMs: this.#lostAtMs, nameNow: interfaceNameOf(this.#linux, fd, this.#index) };
+    }
+    const { code, message } = interfaceProblem(this.#options, state, lost);
+    return new BusError(code, message);
+  }
+
+  get isBusOff(): boolean {
+    return this.#link.isBusOff;
+  }
+
+  restart(): void {
+    this.#link.restart();
+  }
+
+  waitForChange(timeoutMs: number): boolean {
+    this.#poll(this.#wakePollFds, Math.ceil(timeoutMs));
+    const wasNews = this.#isLinkNews;
+    this.#isLinkNews = false;
+    return wasNews;
   }
 
   #configure(): void {
@@ -163,18 +235,45 @@ export class SocketCanDriver implements BusDriver {
   }
 
   read(batch: FrameBatch): ReadOutcome {
-    // Only the main thread's wake-up ends this wait early; frames gather meanwhile.
+    // Only the main thread's wake-up and news of interfaces end this wait early; frames gather meanwhile.
     const isWoken =
       this.#gather && this.#poll(this.#wakePollFds, this.#isSendBusy ? SEND_RETRY_MS : FRAME_GATHER_MS);
+    this.#checkInterface();
     let got = this.#receive(batch);
     // A wake-up comes once: to wait again would leave the message behind it lying until the next frame.
     if (got === 0 && !isWoken) {
       if (this.#lostErrno !== 0) throw this.#lost();
-      this.#poll(this.#pollFds, this.#isSendBusy ? SEND_RETRY_MS : BUS_WAIT_MAX_MS);
+      this.#poll(this.#pollFds, this.#isSendBusy ? SEND_RETRY_MS : INTERFACE_CHECK_MS);
       got = this.#receive(batch);
     }
     this.#gather = got > 0;
     return 'more';
+  }
+
+  /**
+   * Looks whether the interface is still up and called as the URL says. The socket is bound to its number: it would
+   * go on reading one that has another name, and tells of a loss but once, be it to a send that fails.
+   */
+  #checkInterface(): void {
+    const nowMs = performance.now();
+    if (!this.#isLinkNews && nowMs - this.#checkedAtMs < INTERFACE_CHECK_MS) return;
+    this.#isLinkNews = false;
+    this.#checkedAtMs = nowMs;
+    if (this.#lostErrno !== 0) return;
+    const { interfaceName } = this.#options;
+    if (interfaceNameOf(this.#linux, this.#fd, this.#index) !== interfaceName) {
+      this.#lostErrno = ENODEV;
+      this.#hearNoMore();
+    } else if (!isInterfaceUp(this.#linux, this.#fd, interfaceName)) {
+      this.#lostErrno = ENETDOWN;
+    }
+  }
+
+  /** What the socket holds came before and is still read; what comes from now on isn't this bus's. */
+  #hearNoMore(): void {
+    const none = new Int32Array(0);
+    this.#linux.setsockopt(this.#fd, SOL_CAN_RAW, CAN_RAW_FILTER, none, 0);
+    this.#linux.setsockopt(this.#fd, SOL_CAN_RAW, CAN_RAW_ERR_FILTER, new Int32Array(1), 4);
   }
 
   /** Takes what there is; returns how many frames came. */
@@ -191,18 +290,21 @@ export class SocketCanDriver implements BusDriver {
 
   #lost(): BusError {
     const { interfaceName } = this.#options;
+    this.#lostAtMs = Date.now();
     const state = interfaceState(interfaceName);
-    const why =
-      state === 'up'
-        ? `Reading ${interfaceName} failed: ${errnoName(this.#lostErrno)}.`
-        : explainInterface(this.#options, state);
-    return new BusError('BUS_LOST', why);
+    if (state !== 'up') return this.#unreadable(state);
+    return new BusError('BUS_LOST', `Reading ${interfaceName} failed: ${errnoName(this.#lostErrno)}.`);
   }
 
   /** Waits; whether the main thread's wake-up ended it. */
   #poll(fds: Int32Array, timeoutMs: number): boolean {
     this.#pollEvents[7] = 0;
+    this.#pollEvents[11] = 0;
     this.#linux.poll(fds, fds.length / 2, timeoutMs);
+    if (this.#pollEvents[11] !== 0) {
+      this.#watch.clear();
+      this.#isLinkNews = true;
+    }
     const isWoken = (this.#pollEvents[7]! & POLLIN) !== 0;
     if (isWoken) readSync(this.wakeFd, this.#wakeCount);
     return isWoken;
@@ -235,6 +337,8 @@ export class SocketCanDriver implements BusDriver {
       if (!wasBusy) this.#sendsBusy++;
       return 'busy';
     }
+    // The kernel tells a socket of its loss but once: reading wouldn't hear of it any more.
+    if (errno === ENETDOWN || errno === ENODEV || errno === ENXIO) this.#lostErrno = errno;
     const { interfaceName } = this.#options;
     if (frame.isFd === true && errno === EINVAL) {
       throw new BusError(
@@ -259,6 +363,10 @@ export class SocketCanDriver implements BusDriver {
     this.#lostErrno = 0;
   }
 
+  dispose(): void {
+    this.#receiver.free();
+  }
+
   status(): Record<string, number | string | boolean | null> {
     return {
       interface: this.#options.interfaceName,
@@ -267,6 +375,7 @@ export class SocketCanDriver implements BusDriver {
       timestamp_source: this.#receiver.hasHardwareClock ? 'hardware' : 'kernel',
       sends_delayed: this.#sendsBusy,
       ...this.#link.status(),
+      ...(this.#nameWarning !== null && { warning: this.#nameWarning }),
     };
   }
 

@@ -37,7 +37,7 @@ const RECEIVED_LENGTH_WORD = 56 / 4; // msg_len of struct mmsghdr
  * Takes frames from a SocketCAN socket, as many as one recvmmsg call gives, and puts them into a frame
  * batch: id and flags split, the timestamp and the kernel's count of dropped frames from the control messages.
  *
- * Its memory is allocated once and outlives the socket, so that a bus may come and go for ever.
+ * Its memory is allocated once and outlives the socket, so that a bus may come and go for ever; free() ends it.
  */
 export class SocketCanReceiver {
   readonly #linux: LinuxCalls;
@@ -73,6 +73,11 @@ export class SocketCanReceiver {
       layout.setBigUint64(iovec, address + BigInt(framesAt + index * FRAME_BYTES), true);
       layout.setBigUint64(iovec + 8, BigInt(FRAME_BYTES), true);
     }
+  }
+
+  /** Frees its memory; nothing may follow. */
+  free(): void {
+    this.#linux.free(this.#messages);
   }
 
   /** What follows comes from another socket. */

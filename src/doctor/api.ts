@@ -71,6 +71,7 @@ function checkRunning(running: RunningCollector, historyPath: string): Check[] {
   const checks: Check[] = [];
   for (const { name, state, problem: failure, warning: note, kernelDrops } of running.buses) {
     if (state === 'unavailable') checks.push(problem(`bus ${name}`, failure ?? state, 'open'));
+    else if (failure !== null) checks.push(warning(`bus ${name}`, failure, 'frames that come'));
     else if (note !== null) checks.push(warning(`bus ${name}`, note, 'as its URL says'));
     else checks.push(ok(`bus ${name}`, state));
     if (kernelDrops > 0) {

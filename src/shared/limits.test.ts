@@ -54,7 +54,14 @@ test('a log that is taken over in time is never emptied by force', () => {
 });
 
 test('a bus that comes back is found within a second', () => {
-  assert.ok(limits.BUS_RETRY_LONGEST_MS <= 1000);
+  assert.ok(limits.BUS_RETRY_LONGEST_MS <= 1000 / 2);
+  assert.ok(limits.INTERFACE_CHECK_MS <= 1000 / 2);
+  assert.ok(limits.BUS_OFF_RESTART_MS <= 1000 / 2);
+});
+
+test('a thread that waits for ip, or has nothing to do, is not taken for one that is stuck', () => {
+  assert.ok(limits.BUS_WORKER_STUCK_MS > 4 * limits.IP_COMMAND_TIMEOUT_MS + 2 * limits.BUS_WATCH_MS);
+  assert.ok(limits.BUS_WORKER_STUCK_MS > 2 * (limits.BUS_WAIT_MAX_MS + limits.BUS_WATCH_MS));
 });
 
 test('a bus that comes and goes makes one gap, not one for each attempt to open it', () => {

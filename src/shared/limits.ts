@@ -27,9 +27,52 @@ export const FRAMES_PER_SYSTEM_CALL_MAX = 256;
 /** Kernel receive buffer asked for per socket, in bytes (the kernel doubles it for its own overhead). */
 export const SOCKET_RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024;
 
-/** The first wait before a bus is tried again; it doubles up to the longest. */
+/**
+ * The first wait before a bus is tried again; it doubles up to the longest, which leaves time within a second to set
+ * an interface through `ip`. Where the kernel tells of a change it is tried at once, but no sooner than after the first.
+ */
 export const BUS_RETRY_FIRST_MS = 100;
-export const BUS_RETRY_LONGEST_MS = 1000;
+export const BUS_RETRY_LONGEST_MS = 500;
+
+/** How often a bus looks whether its interface still has its name and is up, should the kernel not have told. */
+export const INTERFACE_CHECK_MS = 500;
+
+/** How often the main thread looks whether a bus's thread still works, and whether its bus has fallen silent. */
+export const BUS_WATCH_MS = 1000;
+
+/**
+ * A thread that gave no sign of life for so long is stuck, and replaced. Each sets an interface through `ip` at times,
+ * which takes 7 s at worst (IP_COMMAND_TIMEOUT_MS for each of four commands).
+ */
+export const BUS_WORKER_STUCK_MS = 10_000;
+
+/** Stuck threads of a bus that may be waited for: one in a system call that never ends can't be ended from outside. */
+export const BUS_WORKERS_STUCK_MAX = 3;
+
+/**
+ * How long a controller that is off the bus is left alone before it is restarted, and between two attempts. On a bus
+ * that is shorted it goes off again at once, so this bounds what that costs.
+ */
+export const BUS_OFF_RESTART_MS = 500;
+
+/**
+ * A bus is silent when nothing came for so many times its longest pause of the last SILENCE_WINDOW_MS (or twice that),
+ * and for SILENCE_MIN_MS at least. Before so many batches have come, what is usual isn't known.
+ */
+export const SILENCE_PAUSES = 10;
+export const SILENCE_MIN_MS = 5000;
+export const SILENCE_BATCHES_MIN = 16;
+export const SILENCE_WINDOW_MS = 10 * 60_000;
+
+/** From so many silences within the window on they are the bus's usual pauses. */
+export const SILENCES_LEARNED = 3;
+
+/**
+ * A bus that is silent is opened anew, should its socket be what is deaf: at once, then after the first of these, which
+ * doubles up to the longest.
+ */
+export const SILENCE_REOPEN_FIRST_MS = 60_000;
+export const SILENCE_REOPEN_LONGEST_MS = 60 * 60_000;
 
 /** The longest that a bus worker sleeps before it looks at its counters. */
 export const BUS_WAIT_MAX_MS = 1000;

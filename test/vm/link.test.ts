@@ -117,7 +117,7 @@ describe('with configure=on', () => {
       () => busOf(user),
       ({ state }) => state === 'unavailable',
     );
-    assert.equal(problem?.code, 'BUS_UNAVAILABLE');
+    assert.equal(problem?.code, 'INTERFACE_DOWN');
     assert.match(
       problem.message,
       /vcan0 is down, and the service lacks CAP_NET_ADMIN .*Bring it up with: sudo ip link set vcan0 up$/,
@@ -248,7 +248,7 @@ describe('a controller, as a fake ip shows it', () => {
       () => onPath(() => link.bringUp()),
       (error) =>
         error instanceof BusError &&
-        error.code === 'BUS_UNAVAILABLE' &&
+        error.code === 'INTERFACE_DOWN' &&
         /is down and can't be brought up: .*Invalid argument\. By hand: sudo ip link set vcan0 up type can bitrate 500000$/.test(
           error.message,
         ),

@@ -465,7 +465,7 @@ test('an interface that is missing is said to be, with the command; created late
   bus.start();
   await until('the interface is missed', () => bus.status().state === 'unavailable');
   const { code, message } = bus.status().problem!;
-  assert.equal(code, 'BUS_UNAVAILABLE');
+  assert.equal(code, 'INTERFACE_MISSING');
   assert.match(
     message,
     /no CAN interface vcan1\..*CAN interfaces here: vcan0\..*ip link add vcan1 type vcan/,
