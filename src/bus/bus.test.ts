@@ -5,19 +5,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Worker } from 'node:worker_threads';
 import { type Logger, pino } from 'pino';
 import { candumpLog } from '../../test/support/candump-log.ts';
 import { BusError } from '../shared/errors.ts';
 import {
   BUS_WAIT_MAX_MS,
+  CONTROLLER_CHANGES_KEPT,
   FRAME_BATCH_FRAMES_MAX,
   FRAME_BATCHES_PER_BUS,
   SEND_QUEUE_FRAMES_MAX,
 } from '../shared/limits.ts';
 import { Bus, type BusOptions } from './bus.ts';
 import { parseBusUrl } from './bus-url.ts';
-import type { CanFrame } from './can-frame.ts';
+import { type CanFrame, FRAME_FLAG } from './can-frame.ts';
 import { FrameBatch } from './frame-batch.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bus-'));
@@ -368,14 +371,14 @@ describe('a bus', { concurrency: true }, () => {
 });
 
 /** Starts a bus and gives its thread too: `process` tells of every new one. */
-async function startWithWorker(listener: Listener): Promise<Worker> {
+async function startWithWorker({ bus }: { readonly bus: Bus }): Promise<Worker> {
   let started: Worker | undefined;
   const onWorker = (worker: Worker) => {
-    if (worker.threadName === `bus ${listener.bus.name}`) started ??= worker;
+    if (worker.threadName === `bus ${bus.name}`) started ??= worker;
   };
   process.on('worker', onWorker);
-  listener.bus.start();
-  await until('the first frames', () => listener.frames.length > 0);
+  bus.start();
+  await until('the first frames', () => bus.status().frames > 0);
   process.off('worker', onWorker);
   assert.ok(started !== undefined);
   return started;
@@ -431,6 +434,59 @@ describe('a bus whose thread has died', { concurrency: true }, () => {
     await sleep(1200);
     assert.equal(listener.frames.length, before);
   });
+});
+
+test('ten thousand losses and controllers off the bus leave nothing behind with the main thread', async (t) => {
+  const downs: (number | null)[] = [];
+  const busOffs: (number | null)[] = [];
+  const url = 'sim:kart';
+  const bus = new Bus({
+    name: 'losing',
+    url,
+    spec: parseBusUrl(url),
+    log: SILENT,
+    // What isn't given back can't fill the thread with the frames that it is said to have sent.
+    onFrames: () => undefined,
+    onDown: (_fromUs, toUs) => void downs.push(toUs),
+    onBusOff: (_fromUs, toUs) => void busOffs.push(toUs),
+  });
+  buses.push(bus);
+  const worker = await startWithWorker({ bus });
+  const off = FrameBatch.allocate(1);
+  off.push(1_735_689_600_000_000, 0x40, FRAME_FLAG.ERROR, new Uint8Array(8));
+  const problem = { code: 'INTERFACE_DOWN', message: 'it is down' };
+  /** What the thread of a bus would tell that is lost, and back. */
+  function lose(cycles: number): void {
+    for (let cycle = 0; cycle < cycles; cycle++) {
+      worker.emit('message', { kind: 'state', state: 'unavailable', problem });
+      worker.emit('message', { kind: 'state', state: 'open', problem: null });
+      worker.emit('message', { kind: 'frames', buffer: off.buffer.slice(), count: 1 });
+    }
+  }
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  function used() {
+    downs.length = 0;
+    busOffs.length = 0;
+    collectGarbage();
+    const listeners = worker.eventNames().map((name) => [name, worker.listenerCount(name)]);
+    return {
+      resources: process.getActiveResourcesInfo().length,
+      listeners,
+      heap: process.memoryUsage().heapUsed,
+    };
+  }
+  lose(2000);
+  const before = used();
+  lose(10_000);
+  assert.equal(downs.length, 20_000);
+  assert.equal(busOffs.filter((toUs) => toUs === null).length, 10_000);
+  const now = used();
+  t.diagnostic(`heap ${before.heap} ${now.heap}`);
+  assert.deepEqual([now.resources, now.listeners], [before.resources, before.listeners]);
+  assert.ok(now.heap - before.heap < 1_000_000, `${before.heap} to ${now.heap}`);
+  assert.equal(bus.status().controller.changes.length, CONTROLLER_CHANGES_KEPT);
+  await bus.stop();
 });
 
 test('a process ends by itself when its buses have stopped', () => {
