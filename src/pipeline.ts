@@ -3,6 +3,7 @@ import { Bus } from './bus/bus.ts';
 import { type BusUrl, isLive, isLog } from './bus/bus-url.ts';
 import type { ControllerReading } from './bus/controller-monitor.ts';
 import type { FrameBatch } from './bus/frame-batch.ts';
+import { ClockWatch, SYSTEM_CLOCK, type SystemClock } from './clock/clock-watch.ts';
 import {
   type BusConfig,
   type HistoryConfig,
@@ -11,6 +12,7 @@ import {
   TIME_SYNC_SIMULATED_MS,
   type TimeSyncConfig,
 } from './config/schema.ts';
+import type { Gap } from './history/gap.ts';
 import { PersistentTelemetryStore } from './history/persistent-telemetry-store.ts';
 import { BusSignals, busComponentIds, busSignalDefinitions } from './protocol/bus-signals.ts';
 import { KartDecoder } from './protocol/kart-decoder.ts';
@@ -20,7 +22,7 @@ import { SeriesTable } from './protocol/series-table.ts';
 import type { RoundTrip } from './protocol/time-master.ts';
 import { roundTripSample, TimeSync } from './protocol/time-sync.ts';
 import { Recorder } from './recording/recorder.ts';
-import { wallClockUs } from './shared/clock.ts';
+import { type ClockChange, wallClockUs } from './shared/clock.ts';
 import { errorMessage } from './shared/errors.ts';
 import { rateLimited } from './shared/log.ts';
 import { TelemetryStore } from './telemetry/telemetry-store.ts';
@@ -38,6 +40,7 @@ export interface Pipeline {
   readonly sources: readonly Source[];
   readonly state: TelemetryStore;
   readonly history: PersistentTelemetryStore;
+  readonly clock: ClockWatch;
   /** Null where no recording is wanted. */
   readonly recorder: Recorder | null;
   /** Series known so far, those of earlier runs included. */
@@ -70,17 +73,26 @@ export interface PipelineConfig {
  *
  * Throws HistoryError and ProtocolError; a bus that can't be opened is no error but a state of the bus.
  */
-export async function startPipeline(config: PipelineConfig, log: Logger): Promise<Pipeline> {
+export async function startPipeline(
+  config: PipelineConfig,
+  log: Logger,
+  systemClock: SystemClock = SYSTEM_CLOCK,
+): Promise<Pipeline> {
   const { timestampResolutionUs } = config.history;
   const busNames = config.buses.map(({ name }) => name);
   const registry = ProtocolRegistry.load(undefined, [busSignalDefinitions(busNames)]);
   const busIds = busComponentIds(busNames);
   const table = new SeriesTable(registry);
   const state = new TelemetryStore(table);
+  // Only what an interface brings is stamped by the system's clock: logs bear their own times.
+  const isSystemTime = config.buses.every(({ spec }) => spec.kind === 'socketcan');
+  const clock = new ClockWatch(takeClockChange, isSystemTime, systemClock);
   const history = new PersistentTelemetryStore(
     {
       ...config.history,
       isLive: config.buses.some(({ spec }) => isLive(spec)),
+      clock: clock.state,
+      readClock: () => clock.check(),
       log: log.child({ stage: 'history' }),
     },
     table,
@@ -97,8 +109,18 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
   const recorder = createRecorder(config, log);
   recorder?.start();
 
+  function takeClockChange(change: ClockChange): void {
+    const { stepUs, correctionUs } = change;
+    if (correctionUs !== 0 && history.uncertainFromSeq !== null) {
+      state.correct(history.uncertainFromSeq, correctionUs);
+    }
+    history.changeClock(change, wallClockUs());
+    tellStep(log, stepUs, correctionUs);
+  }
+
   /** What was appended to a batch from `first` on. */
   function takeSamples(samples: SampleBatch, first: number): void {
+    if (clock.isSettling) correctTimestamps(samples, first, clock);
     state.apply(samples, first);
     if (timestampResolutionUs > 1) roundTimestamps(samples, first, timestampResolutionUs);
     if (samples.isFull) history.handOver();
@@ -115,6 +137,7 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
   }
 
   function takeReading(signals: BusSignals, reading: ControllerReading): void {
+    clock.check();
     for (const [series, rawValue] of signals.changes(reading)) {
       takeSample(series, reading.timestampUs, rawValue);
     }
@@ -128,6 +151,7 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
   }
 
   function takeFrames(source: Source, busIndex: number, frames: FrameBatch, release: () => void): void {
+    clock.check();
     recorder?.record(frames, busIndex);
     // After the recording, which has the timestamps as they came.
     const roundTrips = source.timeSync.observe(frames);
@@ -144,6 +168,13 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
     else release();
   }
 
+  /** A span that bus has seen is told after a step: its beginning may be from before. */
+  function tellGap(gap: Gap): void {
+    clock.check();
+    const toUs = gap.toUs === null ? null : clock.corrected(gap.toUs);
+    history.gap({ ...gap, fromUs: clock.corrected(gap.fromUs), toUs });
+  }
+
   const endings: Promise<void>[] = [];
   const sources = config.buses.map(({ name, url, spec }, index): Source => {
     const decoder = new KartDecoder(name, registry, table);
@@ -157,16 +188,16 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
       onFrames: (frames, release) => takeFrames(source, index, frames, release),
       onEnded: () => end.resolve(),
       onDown(fromUs, toUs) {
-        if (isLive(spec)) history.gap({ bus: name, cause: 'bus_down', fromUs, toUs, count: null });
+        if (isLive(spec)) tellGap({ bus: name, cause: 'bus_down', fromUs, toUs, count: null });
       },
       onBusOff(fromUs, toUs) {
-        if (isLive(spec)) history.gap({ bus: name, cause: 'bus_off', fromUs, toUs, count: null });
+        if (isLive(spec)) tellGap({ bus: name, cause: 'bus_off', fromUs, toUs, count: null });
       },
       onController(reading) {
         // The end of a log says nothing of the controller that it was recorded by.
         if (reading.state !== null || isLive(spec)) takeReading(signals, reading);
       },
-      onDrops: (count, fromUs, toUs) => history.gap({ bus: name, cause: 'kernel', fromUs, toUs, count }),
+      onDrops: (count, fromUs, toUs) => tellGap({ bus: name, cause: 'kernel', fromUs, toUs, count }),
     });
     const source = { bus, decoder, timeSync: timeSyncOf(bus, config, log) };
     endings.push(end.promise);
@@ -182,6 +213,7 @@ export async function startPipeline(config: PipelineConfig, log: Logger): Promis
     sources,
     state,
     history,
+    clock,
     recorder,
     get seriesCount() {
       return table.count;
@@ -248,6 +280,23 @@ function whenRoom(takers: readonly (Taker | null)[], callback: () => void): void
   const behind = takers.find((taker) => taker !== null && !taker.hasRoom);
   if (behind) behind.whenRoom(() => whenRoom(takers, callback));
   else callback();
+}
+
+/** Of frames that were on the way when the clock was set. */
+function correctTimestamps(samples: SampleBatch, first: number, clock: ClockWatch): void {
+  const { timestampUs, count } = samples;
+  for (let at = first; at < count; at++) timestampUs[at] = clock.corrected(timestampUs[at]!);
+}
+
+function tellStep(log: Logger, stepUs: number, correctionUs: number): void {
+  if (stepUs === 0) return;
+  const isCorrected = correctionUs !== 0;
+  log.warn(
+    { set_by_s: stepUs / 1_000_000 },
+    isCorrected
+      ? "the system's clock was set; it wasn't known to be right before, so what was recorded until now is corrected"
+      : "the system's clock was set; what was recorded until now keeps its timestamps",
+  );
 }
 
 /** Before anybody sees them, so that a sample is found under one timestamp, stored or not. */

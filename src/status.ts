@@ -25,6 +25,7 @@ export function statusReporter(config: CollectorConfig, pipeline: Pipeline): () 
     started: startedMs / 1000,
     uptime_s: (performance.now() - startedMonotonicMs) / 1000,
     simulated: pipeline.sources.some(({ bus }) => bus.isSimulated),
+    clock: clockReport(pipeline),
     buses: pipeline.sources.map(busReport),
     state: {
       signals: pipeline.state.signalCount,
@@ -36,6 +37,30 @@ export function statusReporter(config: CollectorConfig, pipeline: Pipeline): () 
     process: processReport(pipeline),
     host: await hostReport(config.history.path),
   });
+}
+
+function clockReport({ clock, history }: Pipeline): StatusReply['clock'] {
+  const { isSynchronized, stepCount, steps } = clock.status();
+  const { samplesCorrected, corrections } = history.status();
+  const last = corrections.at(-1);
+  return {
+    synchronised: isSynchronized,
+    step_count: stepCount,
+    steps: steps.map(({ atUs, stepUs, isCorrection }) => ({
+      timestamp: atUs / 1_000_000,
+      step_s: stepUs / 1_000_000,
+      corrects: isCorrection,
+    })),
+    samples_corrected: samplesCorrected,
+    last_correction: last === undefined ? null : last.atUs / 1_000_000,
+    corrections: corrections.map(({ atUs, fromSeq, toSeq, shiftUs, samples }) => ({
+      timestamp: atUs / 1_000_000,
+      from_seq: fromSeq,
+      to_seq: toSeq - 1,
+      moved_by_s: shiftUs / 1_000_000,
+      samples,
+    })),
+  };
 }
 
 function busReport({ bus, decoder, timeSync }: Source): StatusReply['buses'][number] {

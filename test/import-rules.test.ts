@@ -12,6 +12,7 @@ import { describe, test } from 'node:test';
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   shared: [],
+  clock: ['shared/*'],
   bus: ['shared/*'],
   protocol: ['bus/*', 'shared/*'],
   telemetry: ['protocol/*', 'shared/*'],

@@ -7,6 +7,7 @@ const Nullable = {
   number: Type.Unsafe<number | null>({ type: ['number', 'null'] }),
   integer: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
   string: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
+  boolean: Type.Unsafe<boolean | null>({ type: ['boolean', 'null'] }),
 };
 
 export const ErrorSchema = Type.Object(
@@ -261,6 +262,38 @@ const RecordingStatusSchema = Type.Object(
   { title: 'RecordingStatus' },
 );
 
+const ClockStatusSchema = Type.Object(
+  {
+    synchronised: {
+      ...Nullable.boolean,
+      description:
+        "whether the kernel says that its clock is kept to the right time; null where it doesn't say",
+    },
+    step_count: Type.Integer({ description: 'times that the clock was set, since the start' }),
+    steps: Type.Array(
+      Type.Object({
+        timestamp: Type.Number({ description: 'by the clock as it is since' }),
+        step_s: Type.Number({ description: 'how far it was set: forward, or below 0 back' }),
+        corrects: Type.Boolean({ description: 'whether samples recorded before are corrected' }),
+      }),
+      { description: 'the last ones' },
+    ),
+    samples_corrected: Type.Integer({ description: 'since the start' }),
+    last_correction: { ...Nullable.number, description: 'when timestamps were corrected last' },
+    corrections: Type.Array(
+      Type.Object({
+        timestamp: Type.Number(),
+        from_seq: Type.Integer(),
+        to_seq: Type.Integer({ description: 'inclusive' }),
+        moved_by_s: Type.Number({ description: 'what was added to the timestamps of these samples' }),
+        samples: Type.Integer(),
+      }),
+      { description: 'the last ones' },
+    ),
+  },
+  { title: 'ClockStatus' },
+);
+
 export const StatusSchema = Type.Object(
   {
     version: Type.String(),
@@ -268,6 +301,7 @@ export const StatusSchema = Type.Object(
     started: Type.Number(),
     uptime_s: Type.Number(),
     simulated: Type.Boolean(),
+    clock: ClockStatusSchema,
     buses: Type.Array(BusStatusSchema),
     state: Type.Object({ signals: Type.Integer(), series: Type.Integer(), series_max: Type.Integer() }),
     history: Type.Object({

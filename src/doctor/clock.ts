@@ -1,5 +1,5 @@
+import { isClockSynchronized } from '../shared/kernel-clock.ts';
 import { type Check, isSystemFile, ok, problem, readSystemFile, warning } from './check.ts';
-import { isClockSynchronized } from './kernel-clock.ts';
 
 /** A clock that shows an earlier year was never set: nothing of this existed then. */
 const YEAR_MIN = 2024;

@@ -4,11 +4,11 @@ import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { parseBusUrl } from '../bus/bus-url.ts';
+import { isClockSynchronized } from '../shared/kernel-clock.ts';
 import { bytesText, type Check } from './check.ts';
 import { checkClock } from './clock.ts';
 import { checkHost } from './host.ts';
 import { checkKernel } from './kernel.ts';
-import { isClockSynchronized } from './kernel-clock.ts';
 import { checkPermissions } from './permissions.ts';
 
 /** The files of a system, as /proc and /sys have them, below a directory of the test's own. */

@@ -15,6 +15,7 @@ export interface BlockHeader {
 
 interface BlockRow extends PageOfBytes {
   readonly count: number;
+  readonly shift_us: number;
 }
 
 /** Reads blocks, each with the clock that it follows. */
@@ -28,7 +29,7 @@ export class BlockReader {
   readonly #passedOver = new Set<number>();
 
   constructor(database: DatabaseSync, onDamage: OnDamage) {
-    this.#pages = database.prepare(selectPages(STORED.blocks, ['count'], 'blocks.id = ?'));
+    this.#pages = database.prepare(selectPages(STORED.blocks, ['count', 'shift_us'], 'blocks.id = ?'));
     this.#quarantined = database.prepare('SELECT id FROM quarantined_blocks');
     this.#onDamage = onDamage;
   }
@@ -50,17 +51,19 @@ export class BlockReader {
    */
   read({ id, count, leader }: BlockHeader, into?: BlockColumns): BlockColumns | null {
     if (this.#passedOver.has(id)) return null;
-    const columns = readable(
+    return readable(
       `block ${id}`,
       this.#onDamage,
       () => {
         const clock = leader === null ? undefined : this.#clockOf(leader);
-        return decodeBlock(this.#bytesOf(id).bytes, count, clock, into);
+        const { bytes, shiftUs } = this.#bytesOf(id);
+        const columns = decodeBlock(bytes, count, clock, into);
+        // As it is written: its followers are told by that.
+        if (leader === null && into === undefined) this.#keep(id, columns);
+        return shiftUs === 0 ? columns : shifted(columns, shiftUs, into !== undefined);
       },
       id,
     );
-    if (columns !== null && leader === null && into === undefined) this.#keep(id, columns);
-    return columns;
   }
 
   #clockOf(leader: number): BlockClock {
@@ -72,15 +75,22 @@ export class BlockReader {
     return clock;
   }
 
-  #bytesOf(id: number): { readonly bytes: Uint8Array; readonly count: number } {
+  #bytesOf(id: number): { readonly bytes: Uint8Array; readonly count: number; readonly shiftUs: number } {
     const rows = this.#pages.all(id) as unknown as BlockRow[];
     const [first] = rows;
     if (first === undefined) throw corrupt(`block ${id} is not there`);
-    return { bytes: bytesOf(rows), count: first.count };
+    return { bytes: bytesOf(rows), count: first.count, shiftUs: first.shift_us };
   }
 
   #keep(id: number, { seq, timestampUs }: BlockClock): void {
     if (this.#clocks.size === LEADER_CLOCKS_KEPT) this.#clocks.delete(this.#clocks.keys().next().value!);
     this.#clocks.set(id, { seq, timestampUs });
   }
+}
+
+/** With timestamps moved: in place, or in a column of their own. */
+function shifted(columns: BlockColumns, shiftUs: number, isInPlace: boolean): BlockColumns {
+  const timestampUs = isInPlace ? columns.timestampUs : columns.timestampUs.slice();
+  for (let at = 0; at < timestampUs.length; at++) timestampUs[at]! += shiftUs;
+  return { ...columns, timestampUs };
 }

@@ -152,7 +152,7 @@ export class ColumnReader {
     if (rows.length === 1) {
       const columns = this.#blocks.read(row, page.room(row.count));
       if (columns !== null) page.took(row.count, row.series, isIn(row));
-    } else page.add(this.#merged(segment, rows, JSON.stringify([list, fromUs, toUs])));
+    } else page.add(this.#merged(segment, rows, JSON.stringify([list, fromUs, toUs, row.min_timestamp_us])));
     return true;
   }
 

@@ -104,6 +104,8 @@ export class Compactor {
   #blocksInTransaction = 0;
   #isSegmentInTransaction = false;
   #nextBlockId: number;
+  /** No segment holds samples from before this number and others. */
+  #boundarySeq: number | null = null;
 
   /** `segmentSamples` is the least that makes a segment. */
   constructor(database: DatabaseSync, segmentSamples: number, onDamage: OnDamage) {
@@ -121,7 +123,7 @@ export class Compactor {
     );
     // Replacing: a transaction that is undone may bring blocks back that belong to no segment.
     this.#insertBlock = database.prepare(
-      'INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)',
     );
     this.#insertSegment = database.prepare('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#deleteChunks = database.prepare('DELETE FROM chunks WHERE first_seq <= ?');
@@ -138,6 +140,11 @@ export class Compactor {
   /** Series tell which node sends them; nodes send in bursts, whose clocks are alike. */
   addSeries(series: readonly SeriesRecord[]): void {
     for (const { index, nodeId } of series) this.#nodeOf[index] = nodeId;
+  }
+
+  /** Has segments end there: what comes behind may be given other timestamps, which a block can only be as a whole. */
+  setBoundary(seq: number | null): void {
+    this.#boundarySeq = seq;
   }
 
   /** Whether something waits to be written by the next commit. */
@@ -192,6 +199,7 @@ export class Compactor {
         // Lost samples leave gaps in the numbers; a reader has a place for every number of a segment.
         const seqSpan = first_seq + sampleCount - (chunks[0]?.first_seq ?? first_seq);
         if (seqSpan > SEGMENT_SEQ_SPAN_MAX) break gather;
+        if (this.#isBoundary(first_seq, chunks[0]?.first_seq ?? first_seq)) break gather;
         readUpTo = first_seq;
         const columns = readable(`chunk ${first_seq}`, this.#onDamage, () => view(row));
         if (columns === null) {
@@ -209,6 +217,11 @@ export class Compactor {
     const last = chunks.at(-1)!;
     const lastSeq = last.first_seq + last.count - 1;
     return { chunks, chunkCount: chunks.length, countOf, count, firstSeq: chunks[0]!.first_seq, lastSeq };
+  }
+
+  /** Whether the boundary lies between a segment's first chunk and another. */
+  #isBoundary(seq: number, firstSeq: number): boolean {
+    return this.#boundarySeq !== null && firstSeq < this.#boundarySeq && seq >= this.#boundarySeq;
   }
 
   /** Puts the samples of a series together, in the order of their arrival; of a node, the longest first. */

@@ -8,6 +8,16 @@ interface GapRow {
   isStored: boolean;
 }
 
+/** Gaps that were told of in one span of time, by their rows. */
+export interface GapSpan {
+  readonly firstId: number;
+  /** Exclusive. */
+  readonly endId: number;
+  /** The one before the span that ends as it begins, at `beganUs`; null where there is none. */
+  readonly startId: number | null;
+  readonly beganUs: number;
+}
+
 interface StoredGap {
   id: number;
   bus: string | null;
@@ -26,6 +36,8 @@ export class GapLedger {
   readonly #gapsMax: number;
   readonly #upsert: StatementSync;
   readonly #dropFirst: StatementSync;
+  readonly #shift: StatementSync;
+  readonly #shiftStart: StatementSync;
   /** The last row of each bus and cause, which the next gap may belong to. */
   readonly #last = new Map<string, GapRow>();
   /** Rows that are new or have grown since the last commit. */
@@ -50,6 +62,11 @@ export class GapLedger {
       `DELETE FROM gaps WHERE id IN (SELECT id FROM gaps WHERE to_us IS NOT NULL ORDER BY id LIMIT ?)
         RETURNING id`,
     );
+    this.#shift = database.prepare(
+      `UPDATE gaps SET from_us = from_us + :shift, to_us = to_us + :shift
+        WHERE id >= :first AND id < :end AND id IS NOT :start`,
+    );
+    this.#shiftStart = database.prepare('UPDATE gaps SET to_us = max(from_us, :began) WHERE id = :start');
     const stored = database
       .prepare('SELECT count(*) AS count, coalesce(max(id), 0) AS last_id FROM gaps')
       .get() as { count: number; last_id: number };
@@ -76,7 +93,13 @@ export class GapLedger {
     return this.#unstored.size > 0;
   }
 
-  add(gap: Gap): void {
+  /** The number of the next row. */
+  get nextId(): number {
+    return this.#nextId;
+  }
+
+  /** Returns the number of its row. */
+  add(gap: Gap): number {
     const added = ordered(gap);
     const key = gapKey(added);
     const last = this.#last.get(key);
@@ -84,11 +107,12 @@ export class GapLedger {
     if (last !== undefined && joined !== null) {
       last.gap = joined;
       this.#unstored.add(last);
-      return;
+      return last.id;
     }
     const row: GapRow = { id: this.#nextId++, gap: added, isStored: false };
     this.#last.set(key, row);
     this.#unstored.add(row);
+    return row.id;
   }
 
   /** Ends what lasted when an earlier run ended, at `endedUs`: a run that was killed could not do so itself. */
@@ -104,12 +128,12 @@ export class GapLedger {
   /**
    * Begins to record live buses. Since `recordedUntilUs`, when an earlier run was known to do so last, the
    * service wasn't running. A Pi that has booted with a clock of the past can't tell for how long: there the
-   * gap is the moment `recordedUntilUs`, until the clock is set right (observeClock).
+   * gap is the moment `recordedUntilUs`, until the clock is set right (correct, observeClock). Returns the gap's row.
    */
-  beginRun(recordedUntilUs: number | null, wallClockUs: number, monotonicMs: number): void {
+  beginRun(recordedUntilUs: number | null, wallClockUs: number, monotonicMs: number): number | null {
     this.#recordedUntilUs = recordedUntilUs;
     this.#clockOffsetUs = wallClockUs - monotonicMs * 1000;
-    if (recordedUntilUs !== null) this.#addServiceDown(recordedUntilUs, wallClockUs);
+    return recordedUntilUs === null ? null : this.#addServiceDown(recordedUntilUs, wallClockUs);
   }
 
   /**
@@ -128,8 +152,33 @@ export class GapLedger {
     this.#addServiceDown(Math.max(fromUs, this.#recordedUntilUs ?? fromUs), wallClockUs);
   }
 
-  #addServiceDown(fromUs: number, toUs: number): void {
-    this.add({ bus: null, cause: 'service_down', fromUs, toUs, count: null });
+  /** The clock was set, and what was recorded before is moved along: no time is missing. */
+  clockWasSet(stepUs: number): void {
+    if (this.#clockOffsetUs !== null) this.#clockOffsetUs += stepUs;
+  }
+
+  /**
+   * Within a transaction: moves the gaps of a span of time, and the end of the one before it, as its samples are moved;
+   * corrected() is to follow, or nothing where it fails.
+   */
+  correct(span: GapSpan, shiftUs: number): void {
+    const { firstId, endId, startId, beganUs } = span;
+    this.#shift.run({ shift: shiftUs, first: firstId, end: endId, start: startId });
+    if (startId !== null) this.#shiftStart.run({ began: beganUs + shiftUs, start: startId });
+  }
+
+  corrected({ firstId, endId, startId, beganUs }: GapSpan, shiftUs: number): void {
+    for (const row of new Set([...this.#last.values(), ...this.#unstored])) {
+      const { fromUs, toUs } = row.gap;
+      if (row.id === startId) row.gap = { ...row.gap, toUs: Math.max(fromUs, beganUs + shiftUs) };
+      else if (row.id >= firstId && row.id < endId) {
+        row.gap = { ...row.gap, fromUs: fromUs + shiftUs, toUs: toUs === null ? null : toUs + shiftUs };
+      }
+    }
+  }
+
+  #addServiceDown(fromUs: number, toUs: number): number {
+    return this.add({ bus: null, cause: 'service_down', fromUs, toUs, count: null });
   }
 
   /** Writes what has changed into the open transaction; committed() is to follow, or nothing where it fails. */

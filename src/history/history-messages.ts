@@ -1,4 +1,5 @@
 import type { SeriesRecord } from '../protocol/series-table.ts';
+import type { ClockChange, ClockReading, ClockState } from '../shared/clock.ts';
 import type { SetAside } from './damaged-database.ts';
 import type { Durability } from './database.ts';
 import type { Gap, GapQuery } from './gap.ts';
@@ -12,6 +13,7 @@ import type {
 } from './history-query.ts';
 import type { NewestColumns } from './newest-samples.ts';
 import type { Retention } from './retention.ts';
+import type { Correction } from './time-correction.ts';
 
 /** What both history threads are started with. */
 export interface HistoryThreadData {
@@ -26,6 +28,8 @@ export interface WriterThreadData extends HistoryThreadData {
   /** Whether any bus is live, so that the time without a service is a gap. */
   readonly isLive: boolean;
   readonly durability: Durability;
+  /** What samples are stamped by. */
+  readonly clock: ClockState;
   /** The text of each .proto file in force, by its name. */
   readonly protocolFiles: Readonly<Record<string, string>>;
 }
@@ -41,6 +45,16 @@ export interface StoredState {
   readonly timestampUs: number;
   readonly rawValue: number;
   readonly count: number;
+  /** The number of that sample; 0 where it isn't known. */
+  readonly seq: number;
+}
+
+/** Timestamps that were moved, after the clock was set. */
+export interface CorrectionDone extends Correction {
+  /** How many there were to be moved. */
+  readonly samples: number;
+  /** The wall clock when it was done. */
+  readonly atUs: number;
 }
 
 export type ToWriter =
@@ -52,7 +66,14 @@ export type ToWriter =
   /** A block that the reader couldn't read is to be passed over; stored with the next commit. */
   | { readonly kind: 'quarantine'; readonly block: number; readonly found: string }
   /** Everything since the last commit becomes durable, if it can; answered with `settled`. */
-  | { readonly kind: 'commit' }
+  | { readonly kind: 'commit'; readonly clock: ClockReading }
+  /** Samples from `firstSeq` on are stamped by another clock; those before are corrected, if it says so. */
+  | {
+      readonly kind: 'clock';
+      readonly change: ClockChange;
+      readonly firstSeq: number;
+      readonly wallClockUs: number;
+    }
   /** The last message; a next start goes on with this number. */
   | { readonly kind: 'close'; readonly nextSeq: number };
 
@@ -71,7 +92,13 @@ export type FromWriter =
       readonly durability: Durability;
       /** The damaged database in whose place this one was begun. */
       readonly setAside: SetAside | null;
+      /** What the start has corrected of earlier runs. */
+      readonly correction: CorrectionDone | null;
+      /** The first of the samples that a step may correct; null where there are none. */
+      readonly uncertainFromSeq: number | null;
     }
+  /** Timestamps have been corrected, durably. */
+  | { readonly kind: 'corrected'; readonly correction: CorrectionDone; readonly size: HistorySize }
   | { readonly kind: 'refused'; readonly error: StoredError }
   /** These batches' samples are durable, or lost. */
   | { readonly kind: 'recycle'; readonly batches: readonly number[] }

@@ -19,7 +19,13 @@ import {
   setAside,
 } from './damaged-database.ts';
 import { durabilityOf, lockDatabase, openForWriting } from './database.ts';
-import type { FromWriter, StoredError, ToWriter, WriterThreadData } from './history-messages.ts';
+import type {
+  CorrectionDone,
+  FromWriter,
+  StoredError,
+  ToWriter,
+  WriterThreadData,
+} from './history-messages.ts';
 import type { HistorySize } from './history-query.ts';
 import { HistoryWriter } from './history-writer.ts';
 import { type NewestColumns, readNewest } from './newest-samples.ts';
@@ -30,6 +36,9 @@ import { WriteAheadLog } from './write-ahead-log.ts';
 const port = parentPort!;
 const { path, batches, retention, flushIntervalMs, isLive, durability, protocolFiles } =
   workerData as WriterThreadData;
+
+/** What samples are stamped by, for a database that is begun anew. */
+let { clock } = workerData as WriterThreadData;
 
 /** For so long after a message compaction leaves the thread to what may follow. */
 const QUIET_MS = 10;
@@ -52,6 +61,7 @@ interface Opened {
   readonly stored: ReturnType<HistoryWriter['load']> & {
     readonly size: HistorySize;
     readonly newest: NewestColumns;
+    readonly correction: CorrectionDone | null;
   };
 }
 
@@ -67,11 +77,13 @@ function openHistory(): Opened {
     database = openForWriting(path, durability);
     checkContents(database);
     const onDamage = (message: string) => post({ kind: 'damaged', message });
-    const writer = new HistoryWriter(database, path, retention, SEGMENT_SAMPLES, onDamage);
+    const writer = new HistoryWriter(database, path, retention, SEGMENT_SAMPLES, onDamage, clock);
     writer.useProtocol(protocolFiles);
+    const correction = writer.catchUpWithClock(wallClockUs());
     const newest = readNewest(database, NEWEST_SAMPLES_KEPT, onDamage);
-    const stored = { ...writer.load(), size: writer.size(), newest };
+    const stored = { ...writer.load(), size: writer.size(), newest, correction };
     if (isLive) writer.beginLive(wallClockUs());
+    writer.beginClock(wallClockUs());
     writer.reserve();
     return { database, writer, log: new WriteAheadLog(database, path), stored };
   } catch (error) {
@@ -105,6 +117,7 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
     ...stored,
     reservedSeq: writer.reservedSeq,
     durability: durabilityOf(database),
+    uncertainFromSeq: writer.uncertainFromSeq,
     setAside: allSetAside.at(-1) ?? null,
   });
 
@@ -137,7 +150,15 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
       case 'quarantine':
         writer.quarantine(message.block, message.found);
         break;
+      case 'clock': {
+        const { bootId, offsetUs, isSynchronized } = message.change;
+        clock = { bootId, offsetUs, isSynchronized };
+        writer.changeClock(message.change, message.firstSeq, message.wallClockUs);
+        commit();
+        break;
+      }
       case 'commit':
+        writer.observeClock(message.clock);
         commit();
         post({ kind: 'settled' });
         compactLater(QUIET_MS);
@@ -208,8 +229,18 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
         post({ kind: 'committed', reservedSeq, size: writer.size(), samples, durationMs });
       }
     });
+    if (writer.hasClockEvents) settleClock();
     if (held.length > 0) post({ kind: 'recycle', batches: held.splice(0) });
     attempt(() => log.trim(performance.now()));
+  }
+
+  /** Corrects timestamps, if the clock was set. What fails is tried again after the next commit. */
+  function settleClock(): void {
+    attempt(() => {
+      for (const correction of writer.settleClock(wallClockUs())) {
+        post({ kind: 'corrected', correction, size: writer.size() });
+      }
+    });
   }
 
   function tellFailure(error: unknown, samplesLost: number): void {

@@ -1,15 +1,23 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SampleBatch } from '../protocol/sample-batch.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
-import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SEQ_RESERVED, SERIES_MAX } from '../shared/limits.ts';
+import { type ClockChange, type ClockReading, type ClockState, NO_CLOCK } from '../shared/clock.ts';
+import {
+  CLOCK_STEPS_KEPT,
+  SAMPLE_BATCH_SAMPLES_MAX,
+  SEGMENT_SAMPLES,
+  SEQ_RESERVED,
+  SERIES_MAX,
+} from '../shared/limits.ts';
 import { BlockQuarantine } from './block-quarantine.ts';
 import { encodeChunk } from './chunk-codec.ts';
+import { ClockLedger, type ClockSpan } from './clock-ledger.ts';
 import { Compactor } from './compactor.ts';
 import type { OnDamage } from './damage.ts';
 import { Expiry } from './expiry.ts';
 import { type Gap, spanOf } from './gap.ts';
 import { GapLedger } from './gap-ledger.ts';
-import type { StoredState } from './history-messages.ts';
+import type { CorrectionDone, StoredState } from './history-messages.ts';
 import type { HistorySize } from './history-query.ts';
 import type { Retention } from './retention.ts';
 import {
@@ -20,6 +28,7 @@ import {
   seriesOfRow,
   textHash,
 } from './series-rows.ts';
+import { correctTimes } from './time-correction.ts';
 import { fileBytes, logPath } from './write-ahead-log.ts';
 
 /**
@@ -27,6 +36,17 @@ import { fileBytes, logPath } from './write-ahead-log.ts';
  * is fine.
  */
 const RUNS_KEPT_MIN = 16;
+
+/** What has happened to the clock, until it is stored. */
+interface ClockEvent {
+  /** Samples from its first on are stamped by this clock; null at the start, which writes its span by itself. */
+  readonly span: ClockSpan | null;
+  /** Samples before are what a correction moves. */
+  readonly seq: number;
+  readonly gapsEnd: number;
+  readonly stepUs: number;
+  readonly correctionUs: number;
+}
 
 interface TotalsRow {
   next_seq: number;
@@ -56,11 +76,22 @@ export class HistoryWriter {
   readonly #updateTotals: StatementSync;
   readonly #updateReserved: StatementSync;
   readonly #oldestTimestamp: StatementSync;
+  readonly #newestTimestamp: StatementSync;
+  readonly #correctStates: StatementSync;
+  readonly #updateTimes: StatementSync;
+  readonly #onDamage: OnDamage;
+  readonly #clock: ClockLedger;
+  readonly #clockNow: ClockState;
+  readonly #clockEvents: ClockEvent[] = [];
+  /** The span of this run's first samples, until it is stored. */
+  #firstSpan: ClockSpan | null = null;
+  #startGap: number | null = null;
 
   // The latest sample by series, and which of them the open transaction has touched.
   readonly #timestampUs = new Float64Array(SERIES_MAX);
   readonly #rawValue = new Float64Array(SERIES_MAX);
   readonly #count = new Float64Array(SERIES_MAX);
+  readonly #seq = new Float64Array(SERIES_MAX);
   readonly #isTouched = new Uint8Array(SERIES_MAX);
   readonly #touched: number[] = [];
 
@@ -85,7 +116,7 @@ export class HistoryWriter {
 
   /**
    * `segmentSamplesMax` is what a segment is made of where retention allows it; `onDamage` is told of chunks
-   * that can't be read.
+   * that can't be read; `clock` is what samples are stamped by now.
    */
   constructor(
     database: DatabaseSync,
@@ -93,9 +124,12 @@ export class HistoryWriter {
     retention: Retention,
     segmentSamplesMax: number = SEGMENT_SAMPLES,
     onDamage: OnDamage = () => {},
+    clock = NO_CLOCK,
   ) {
     this.#database = database;
     this.#path = path;
+    this.#onDamage = onDamage;
+    this.#clockNow = clock;
     const runSamplesMax = Math.max(1, Math.floor((retention.maxSamples ?? Number.MAX_VALUE) / RUNS_KEPT_MIN));
     this.#chunkSamplesMax = Math.min(SAMPLE_BATCH_SAMPLES_MAX, runSamplesMax);
     this.#compactor = new Compactor(database, Math.min(segmentSamplesMax, runSamplesMax), onDamage);
@@ -103,7 +137,7 @@ export class HistoryWriter {
     this.#insertSeries = database.prepare('INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
     this.#insertDefinition = database.prepare('INSERT OR IGNORE INTO definitions VALUES (?, ?)');
     this.#insertProtocol = database.prepare('INSERT OR IGNORE INTO protocols VALUES (?, ?, ?)');
-    this.#upsertState = database.prepare('INSERT OR REPLACE INTO series_state VALUES (?, ?, ?, ?)');
+    this.#upsertState = database.prepare('INSERT OR REPLACE INTO series_state VALUES (?, ?, ?, ?, ?)');
     this.#expiry = new Expiry(database, retention, onDamage);
     this.#updateTotals = database.prepare(
       `UPDATE totals SET next_seq = ?, reserved_seq = ?, samples = ?, newest_timestamp_us = ?,
@@ -116,6 +150,16 @@ export class HistoryWriter {
         UNION ALL SELECT first_seq, min_timestamp_us FROM (SELECT * FROM chunks ORDER BY first_seq LIMIT 1)
       ) ORDER BY first_seq LIMIT 1`,
     );
+    this.#newestTimestamp = database.prepare(
+      `SELECT max(newest_us) AS newest_us FROM (
+        SELECT max(max_timestamp_us) AS newest_us FROM segments
+        UNION ALL SELECT max(max_timestamp_us) FROM chunks
+      )`,
+    );
+    this.#correctStates = database.prepare(
+      'UPDATE series_state SET timestamp_us = timestamp_us + ? WHERE seq >= ? AND seq < ?',
+    );
+    this.#updateTimes = database.prepare('UPDATE totals SET newest_timestamp_us = ?, recorded_until_us = ?');
     const inChunks = database
       .prepare('SELECT count(*) AS chunks, coalesce(sum(count), 0) AS samples FROM chunks')
       .get() as { chunks: number; samples: number };
@@ -131,6 +175,8 @@ export class HistoryWriter {
     this.#gaps = new GapLedger(database);
     this.#quarantine = new BlockQuarantine(database);
     this.#gaps.endLasting(this.#recordedUntilUs);
+    this.#clock = new ClockLedger(database, clock);
+    this.#compactor.setBoundary(this.#clock.uncertain?.firstSeq ?? null);
   }
 
   /**
@@ -152,7 +198,115 @@ export class HistoryWriter {
       this.#recordedUntilUs === null || !hasSamples
         ? null
         : Math.max(this.#recordedUntilUs, row.newest_us ?? this.#recordedUntilUs);
-    this.#gaps.beginRun(untilUs, wallClockUs, performance.now());
+    this.#startGap = this.#gaps.beginRun(untilUs, wallClockUs, performance.now());
+  }
+
+  /**
+   * Before anything is loaded: where an earlier run of this machine's start has left samples of a clock that wasn't known
+   * to be right, and it was set since, corrects them; null where there is nothing to correct.
+   */
+  catchUpWithClock(wallClockUs: number): CorrectionDone | null {
+    const correctionUs = this.#clock.missedCorrectionUs;
+    if (correctionUs === 0) return null;
+    const gapsEnd = this.#gaps.nextId;
+    return this.#store(
+      { span: null, seq: this.#nextSeq, gapsEnd, stepUs: correctionUs, correctionUs },
+      wallClockUs,
+    );
+  }
+
+  /** After beginLive(): what comes is stamped by the clock that it is now. Goes along with reserve(). */
+  beginClock(wallClockUs: number): void {
+    // Gaps that the start itself has told of are of the time before.
+    const { nextId: firstGap } = this.#gaps;
+    this.#firstSpan = {
+      ...this.#clockNow,
+      firstSeq: 0,
+      beganUs: wallClockUs,
+      firstGap,
+      startGap: this.#startGap,
+    };
+  }
+
+  /** Takes note of what has happened to the clock ahead of the sample `firstSeq`; settleClock() is to follow. */
+  changeClock(change: ClockChange, firstSeq: number, wallClockUs: number): void {
+    const { stepUs, correctionUs, ...state } = change;
+    const { nextId: gapsEnd } = this.#gaps;
+    const span = { ...state, firstSeq, beganUs: wallClockUs, firstGap: gapsEnd, startGap: null };
+    this.#clockEvents.push({ span, seq: firstSeq, gapsEnd, stepUs, correctionUs });
+    if (this.#clockEvents.length > CLOCK_STEPS_KEPT) this.#clockEvents.shift();
+    this.#gaps.clockWasSet(correctionUs);
+  }
+
+  /** Whether something has happened to the clock that isn't stored yet. */
+  get hasClockEvents(): boolean {
+    return this.#clockEvents.length > 0;
+  }
+
+  /**
+   * Stores what has happened to the clock, and corrects timestamps, after a commit: each in a transaction of its own, so that
+   * after a power cut either all are corrected or none. Throws what SQLite throws; then it is to be tried again.
+   */
+  *settleClock(wallClockUs: number): Generator<CorrectionDone> {
+    for (;;) {
+      const [event] = this.#clockEvents;
+      if (event === undefined) return;
+      const done = this.#store(event, wallClockUs);
+      this.#clockEvents.shift();
+      if (done !== null) yield done;
+    }
+  }
+
+  #store(
+    { span, seq, gapsEnd, stepUs, correctionUs }: ClockEvent,
+    wallClockUs: number,
+  ): CorrectionDone | null {
+    const { uncertain } = this.#clock;
+    this.#database.exec('BEGIN IMMEDIATE');
+    let done: CorrectionDone | null = null;
+    if (correctionUs !== 0 && uncertain !== null) {
+      const { firstSeq: fromSeq, firstGap: firstId, startGap: startId, beganUs } = uncertain;
+      const correction = { fromSeq, toSeq: seq, shiftUs: correctionUs };
+      const gaps = { firstId, endId: gapsEnd, startId, beganUs };
+      const samples = correctTimes(this.#database, correction, this.#onDamage);
+      this.#correctStates.run(correctionUs, fromSeq, seq);
+      this.#gaps.correct(gaps, correctionUs);
+      this.#clock.writeCorrection(seq, correctionUs);
+      const { newest_us: newestUs } = this.#newestTimestamp.get() as { newest_us: number | null };
+      const recordedUntilUs = this.#recordedAfter(correctionUs, wallClockUs);
+      this.#updateTimes.run(newestUs, recordedUntilUs);
+      if (span !== null) this.#clock.write(span);
+      this.#database.exec('COMMIT');
+      this.#gaps.corrected(gaps, correctionUs);
+      this.#newestUs = newestUs ?? Number.NEGATIVE_INFINITY;
+      this.#recordedUntilUs = recordedUntilUs;
+      for (let series = 0; series < SERIES_MAX; series++) {
+        const lastSeq = this.#seq[series]!;
+        if (lastSeq >= fromSeq && lastSeq < seq) this.#timestampUs[series]! += correctionUs;
+      }
+      done = { ...correction, samples, atUs: wallClockUs };
+    } else {
+      if (span !== null) this.#clock.write(span);
+      this.#database.exec('COMMIT');
+    }
+    if (span !== null) this.#clock.committed(span, stepUs, correctionUs);
+    this.#compactor.setBoundary(this.#clock.uncertain?.firstSeq ?? null);
+    // What it has read bears the times of before.
+    if (done !== null) this.#compactor.restart();
+    return done;
+  }
+
+  /** Until when there was a recording, by the clock as it is now; nothing is recorded in the future. */
+  #recordedAfter(correctionUs: number, wallClockUs: number): number | null {
+    if (this.#isLive) return wallClockUs;
+    if (this.#recordedUntilUs === null) return null;
+    const movedUs = this.#recordedUntilUs + correctionUs;
+    return movedUs > wallClockUs ? this.#recordedUntilUs : movedUs;
+  }
+
+  /** Looks whether time has passed without the service, as while the machine slept. */
+  observeClock({ wallClockUs, monotonicMs }: ClockReading): void {
+    if (this.#isLive) this.#gaps.observeClock(wallClockUs, monotonicMs);
   }
 
   addGap(gap: Gap): void {
@@ -169,6 +323,11 @@ export class HistoryWriter {
     return this.#gaps.hasChanges;
   }
 
+  /** The first of the samples that a step of the clock may correct; null where there are none. */
+  get uncertainFromSeq(): number | null {
+    return this.#clock.uncertain?.firstSeq ?? null;
+  }
+
   /** What earlier runs left: the series in the order of their indexes, their latest samples, the next number. */
   load(): { series: SeriesRecord[]; states: StoredState[]; nextSeq: number } {
     const series = this.#database
@@ -176,7 +335,9 @@ export class HistoryWriter {
       .all()
       .map((row) => seriesOfRow(row as unknown as SeriesRow));
     const states = this.#database
-      .prepare('SELECT series, timestamp_us AS timestampUs, raw_value AS rawValue, count FROM series_state')
+      .prepare(
+        'SELECT series, timestamp_us AS timestampUs, raw_value AS rawValue, count, seq FROM series_state',
+      )
       .all()
       .map((row) => ({ ...row }) as unknown as StoredState);
     this.#compactor.addSeries(series);
@@ -184,6 +345,7 @@ export class HistoryWriter {
       this.#timestampUs[state.series] = state.timestampUs;
       this.#rawValue[state.series] = state.rawValue;
       this.#count[state.series] = state.count;
+      this.#seq[state.series] = state.seq;
     }
     return { series, states, nextSeq: this.#nextSeq };
   }
@@ -199,7 +361,19 @@ export class HistoryWriter {
    */
   reserve(nextSeq = 0): void {
     this.#nextSeq = Math.max(this.#nextSeq, nextSeq);
+    if (this.#firstSpan === null) {
+      this.#setReserved(this.#nextSeq + SEQ_RESERVED);
+      return;
+    }
+    const span = { ...this.#firstSpan, firstSeq: this.#nextSeq };
+    this.#database.exec('BEGIN IMMEDIATE');
+    this.#clock.write(span);
     this.#setReserved(this.#nextSeq + SEQ_RESERVED);
+    this.#database.exec('COMMIT');
+    const { missedCorrectionUs, missedStepUs } = this.#clock;
+    this.#clock.committed(span, missedCorrectionUs === 0 ? missedStepUs : 0, 0);
+    this.#firstSpan = null;
+    this.#compactor.setBoundary(this.#clock.uncertain?.firstSeq ?? null);
   }
 
   /** A proper end, after the last commit: the next start goes on with `nextSeq`. */
@@ -260,6 +434,7 @@ export class HistoryWriter {
       if (sampleUs > maxUs) maxUs = sampleUs;
       const sampleSeries = series[index]!;
       this.#timestampUs[sampleSeries] = sampleUs;
+      this.#seq[sampleSeries] = batch.firstSeq + start + index;
       this.#rawValue[sampleSeries] = rawValue[index]!;
       this.#count[sampleSeries]!++;
       if (this.#isTouched[sampleSeries] === 0) {
@@ -275,7 +450,7 @@ export class HistoryWriter {
 
   /** Does a slice of compaction; true when there is more to do at once. */
   compact(): boolean {
-    return this.#compactor.step(this.#chunkSamples, this.#chunkCount);
+    return !this.hasClockEvents && this.#compactor.step(this.#chunkSamples, this.#chunkCount);
   }
 
   /** Gives up the segment that is being made; the chunks stay. */
@@ -294,7 +469,6 @@ export class HistoryWriter {
    */
   commit(wallClockUs: number, isLast = false): number {
     const samples = this.#samplesPending;
-    if (this.#isLive) this.#gaps.observeClock(wallClockUs, performance.now());
     const hasMore =
       this.#seriesPending.length > 0 ||
       this.#compactor.hasOutput ||
@@ -311,6 +485,7 @@ export class HistoryWriter {
         this.#timestampUs[series]!,
         this.#rawValue[series]!,
         this.#count[series]!,
+        this.#seq[series]!,
       );
     }
     const moved = this.#compactor.write();

@@ -58,6 +58,12 @@ export class NewestSamples {
     this.#newer.count = 0;
   }
 
+  /** Moves the timestamps of the samples from a sequence number on. */
+  shift(fromSeq: number, shiftUs: number): void {
+    this.#older.shift(fromSeq, shiftUs);
+    this.#newer.shift(fromSeq, shiftUs);
+  }
+
   /** Forgets all: what is there may no longer be what the history holds. */
   forget(): void {
     this.#older.count = 0;
@@ -158,6 +164,10 @@ class Columns {
       this.#seq[this.count++] = typeof seqs === 'number' ? seqs + at : seqs[at]!;
     }
     return end;
+  }
+
+  shift(fromSeq: number, shiftUs: number): void {
+    for (let at = 0; at < this.count; at++) if (this.#seq[at]! >= fromSeq) this.#timestampUs[at]! += shiftUs;
   }
 
   run(): Run {

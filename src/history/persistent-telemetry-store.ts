@@ -2,8 +2,17 @@ import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { SampleBatch } from '../protocol/sample-batch.ts';
 import { recordOf, type SeriesRecord, type SeriesTable } from '../protocol/series-table.ts';
+import {
+  type ClockChange,
+  type ClockReading,
+  type ClockState,
+  NO_CLOCK,
+  readClock,
+  uncertainAfter,
+} from '../shared/clock.ts';
 import { HistoryError, QueryError } from '../shared/errors.ts';
 import {
+  CLOCK_STEPS_KEPT,
   HISTORY_QUERIES_WAITING_MAX,
   NEWEST_SAMPLES_KEPT,
   SAMPLE_BATCHES_FREE_LOW,
@@ -16,6 +25,7 @@ import type { Durability } from './database.ts';
 import { addGap, type Gap, type GapQuery, spanOf } from './gap.ts';
 import type {
   Answer,
+  CorrectionDone,
   FromWriter,
   Question,
   StoredError,
@@ -45,6 +55,10 @@ export interface HistoryOptions extends Retention {
   readonly isLive?: boolean;
   /** Full unless told. */
   readonly durability?: Durability;
+  /** What samples are stamped by at the start; unless told, a clock of which nothing is known. */
+  readonly clock?: ClockState;
+  /** Looks at the clock, ahead of each commit; it may call changeClock(). */
+  readonly readClock?: typeof readClock;
   readonly log: Logger;
 }
 
@@ -75,6 +89,10 @@ export interface HistoryStatus {
   readonly setAside: SetAside | null;
   /** Times that a chunk or block was met that can't be read. */
   readonly damages: number;
+  /** Timestamps moved since the start, as the clock was set. */
+  readonly samplesCorrected: number;
+  /** The last ones. */
+  readonly corrections: readonly CorrectionDone[];
   readonly batchesInUse: number;
   readonly batchesMax: number;
   readonly queriesWaiting: number;
@@ -133,6 +151,9 @@ export class PersistentTelemetryStore {
   #problem: StoredError | null = null;
   #setAside: SetAside | null = null;
   #damages = 0;
+  #uncertainFromSeq: number | null = null;
+  #samplesCorrected = 0;
+  readonly #corrections: CorrectionDone[] = [];
   readonly #logFault: FaultLog;
 
   constructor(options: HistoryOptions, table: SeriesTable) {
@@ -158,7 +179,7 @@ export class PersistentTelemetryStore {
    * HISTORY_UNAVAILABLE.
    */
   open(): Promise<StoredHistory> {
-    const { path, flushIntervalMs, durability = 'full', isLive = false } = this.#options;
+    const { path, flushIntervalMs, durability = 'full', isLive = false, clock = NO_CLOCK } = this.#options;
     const { maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs } = this.#options;
     const workerData: WriterThreadData = {
       path,
@@ -166,6 +187,7 @@ export class PersistentTelemetryStore {
       flushIntervalMs,
       durability,
       isLive,
+      clock,
       retention: { maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs },
       protocolFiles: this.#table.protocolFiles,
     };
@@ -190,6 +212,8 @@ export class PersistentTelemetryStore {
         this.#seriesTold = message.series.length;
         this.#size = message.size;
         this.#durability = message.durability;
+        this.#uncertainFromSeq = message.uncertainFromSeq;
+        if (message.correction !== null) this.#tellCorrection(message.correction);
         if (message.setAside !== null) this.#tellSetAside(message.setAside);
         resolve({ series: message.series, states: message.states });
       });
@@ -283,6 +307,27 @@ export class PersistentTelemetryStore {
     this.#isUncommitted = true;
   }
 
+  /** The first of the samples that a step of the clock may correct; null where there are none. */
+  get uncertainFromSeq(): number | null {
+    return this.#uncertainFromSeq;
+  }
+
+  /**
+   * What comes from now on is stamped by another clock. Where that corrects what came before, all of it is corrected, in
+   * memory at once, on the disk with a commit. To be called between samples.
+   */
+  changeClock(change: ClockChange, wallClockUs: number): void {
+    this.handOver();
+    const { correctionUs } = change;
+    if (correctionUs !== 0 && this.#uncertainFromSeq !== null) {
+      this.#newest.shift(this.#uncertainFromSeq, correctionUs);
+      for (const [at, gap] of this.#gapsUntold.entries()) this.#gapsUntold[at] = movedGap(gap, correctionUs);
+    }
+    this.#uncertainFromSeq = uncertainAfter(this.#uncertainFromSeq, change, this.#nextSeq);
+    if (this.#state !== 'open') return;
+    this.#tellWriter({ kind: 'clock', change, firstSeq: this.#nextSeq, wallClockUs });
+  }
+
   /** Whether there is room for all that a source can have on the way; otherwise it is to wait. */
   get hasRoom(): boolean {
     return this.#free.length >= SAMPLE_BATCHES_FREE_LOW || this.#state !== 'open';
@@ -296,15 +341,21 @@ export class PersistentTelemetryStore {
   #flush(): void {
     // While the writer is behind, the batch fills and the next commit takes more at once.
     if (this.#commitsAsked.length > 0) return;
+    // Ahead of the samples: these may be of the time before a step.
+    const clock = this.#readClock();
     this.handOver();
-    if (this.#isUncommitted) this.#askForCommit(() => {});
+    if (this.#isUncommitted) this.#askForCommit(() => {}, clock);
   }
 
-  #askForCommit(settled: () => void): void {
+  #readClock(): ClockReading {
+    return (this.#options.readClock ?? readClock)();
+  }
+
+  #askForCommit(settled: () => void, clock = this.#readClock()): void {
     this.#isUncommitted = false;
     this.#commitsAsked.push(settled);
     if (this.#gapsUntold.length > 0) this.#tellWriter({ kind: 'gaps', gaps: this.#gapsUntold.splice(0) });
-    this.#tellWriter({ kind: 'commit' });
+    this.#tellWriter({ kind: 'commit', clock });
   }
 
   /** Hands everything over and resolves when it is durable, or when it is known to be lost. */
@@ -377,6 +428,17 @@ export class PersistentTelemetryStore {
     );
   }
 
+  #tellCorrection(correction: CorrectionDone): void {
+    const { fromSeq, toSeq, shiftUs, samples } = correction;
+    this.#samplesCorrected += samples;
+    this.#corrections.push(correction);
+    if (this.#corrections.length > CLOCK_STEPS_KEPT) this.#corrections.shift();
+    this.#options.log.warn(
+      { samples, moved_by_s: shiftUs / 1_000_000, from_seq: fromSeq, to_seq: toSeq - 1 },
+      'the timestamps of samples that were recorded before the clock was set are corrected',
+    );
+  }
+
   /** The next questions pass over it without a word. */
   #quarantine(block: number, found: string): void {
     if (this.#state !== 'open') return;
@@ -427,6 +489,10 @@ export class PersistentTelemetryStore {
         // The reader answers what it was asked from the old one; the next query starts another.
         this.#reader.retire();
         break;
+      case 'corrected':
+        this.#size = message.size;
+        this.#tellCorrection(message.correction);
+        break;
       case 'damaged':
         this.#tellDamage(message.message);
         break;
@@ -460,6 +526,8 @@ export class PersistentTelemetryStore {
       problem: this.#problem,
       setAside: this.#setAside,
       damages: this.#damages,
+      samplesCorrected: this.#samplesCorrected,
+      corrections: this.#corrections,
       batchesInUse: SAMPLE_BATCHES_MAX - this.#free.length,
       batchesMax: SAMPLE_BATCHES_MAX,
       queriesWaiting: this.#reader.waiting,
@@ -490,6 +558,10 @@ export class PersistentTelemetryStore {
   #tellWriter(message: ToWriter): void {
     this.#writer!.postMessage(message);
   }
+}
+
+function movedGap(gap: Gap, shiftUs: number): Gap {
+  return { ...gap, fromUs: gap.fromUs + shiftUs, toUs: gap.toUs === null ? null : gap.toUs + shiftUs };
 }
 
 function columnsOf({ timestampUs, rawValue, series, count }: SampleBatch) {

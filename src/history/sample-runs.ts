@@ -165,9 +165,11 @@ export class SampleRuns {
       maxTimestampUs: row.max_timestamp_us,
       read: (wanted) => {
         const last = this.#lastSegment;
-        if (last?.firstSeq === row.first_seq && last.key === wanted.key) return last.samples;
+        // Its timestamps may have been corrected since.
+        const key = `${row.min_timestamp_us} ${wanted.key}`;
+        if (last?.firstSeq === row.first_seq && last.key === key) return last.samples;
         const samples = this.#readSegment(row, wanted);
-        this.#lastSegment = { firstSeq: row.first_seq, key: wanted.key, samples };
+        this.#lastSegment = { firstSeq: row.first_seq, key, samples };
         return samples;
       },
     };

@@ -9,12 +9,12 @@ export const PAGE_BYTES = 4096;
 
 /**
  * series        what the samples of one signal of one node have in common; id is the series' index
- * series_state  the latest sample of each series, for the state at the next start
+ * series_state  the latest sample of each series, for the state at the next start; seq is 0 where it isn't known
  * chunks        the latest samples in the order of their arrival, a run of all series a row (chunk-codec.ts)
  * segments      older samples, from which the compactor has made
  * blocks        one series' samples of a segment, with what they come to: raw values' least, greatest, sum and last.
  *               A segment's blocks have the ids from first_block to last_block; `leader` is the block of the
- *               segment whose clock this one's is told by
+ *               segment whose clock this one's is told by; shift_us is to be added to the timestamps in its bytes
  * block_pages   the samples of blocks (block-codec.ts): the bytes from first_byte on of all of these, one after the other
  *               (byte-pages.ts)
  * rollups       what one series' samples come to in spans of so many seconds (rollup-codec.ts), for the run of
@@ -29,6 +29,11 @@ export const PAGE_BYTES = 4096;
  * totals        one row: what would otherwise be counted anew at each start. Numbers from next_seq up to reserved_seq
  *               may have been seen although they aren't stored; recorded_until_us is the wall clock at the last
  *               commit of a run that had live buses
+ * clock_spans   which clock samples were stamped by, from first_seq to the next row's (clock-ledger.ts): offset_us is the
+ *               wall clock less the time since the machine's start boot_id (NULL where timestamps aren't the system's),
+ *               synchronized what the kernel said of it (NULL where nothing), corrected_us what was added to the
+ *               timestamps since. began_us is the wall clock at its beginning. Gaps from first_gap on are of it or later
+ *               ones; start_gap is one of before that ends with it
  * telemetry_... views for people (schema-views.ts)
  *
  * Timestamps are integer microseconds since the epoch. Segments hold lower sequence numbers than chunks.
@@ -141,6 +146,18 @@ const VERSION_2 = `
   CREATE TABLE quarantined_blocks (id INTEGER PRIMARY KEY, found TEXT NOT NULL) STRICT;
   CREATE TABLE protocols (hash TEXT PRIMARY KEY, first_used_us INTEGER NOT NULL, files TEXT NOT NULL) STRICT;
   ${VIEWS}
+  CREATE TABLE clock_spans (
+    first_seq INTEGER PRIMARY KEY,
+    began_us INTEGER NOT NULL,
+    boot_id TEXT,
+    offset_us INTEGER NOT NULL,
+    synchronized INTEGER,
+    corrected_us INTEGER NOT NULL,
+    first_gap INTEGER NOT NULL,
+    start_gap INTEGER
+  ) STRICT;
+  ALTER TABLE series_state ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE blocks ADD COLUMN shift_us INTEGER NOT NULL DEFAULT 0;
 `;
 
 /** What takes a database from one version to the next, by the version it starts from. */

@@ -316,3 +316,24 @@ export const DOCTOR_LISTEN_MS = 2000;
 /** How long it waits for a bus to open, and for an answer of the API. */
 export const DOCTOR_OPEN_TIMEOUT_MS = 5000;
 export const DOCTOR_API_TIMEOUT_MS = 2000;
+
+/** A change of the wall clock against the time since the machine's start, in microseconds, that is a step: NTP steps from 128 ms on. */
+export const CLOCK_STEP_US = 100_000;
+
+/**
+ * A step forward of a clock of which nobody can say whether it was right, in microseconds, that corrects what was
+ * recorded before: more than a quartz is wrong by in a week.
+ */
+export const CLOCK_STEP_UNKNOWN_US = 60_000_000;
+
+/** How often the kernel is asked whether its clock is synchronised. */
+export const CLOCK_ASK_INTERVAL_MS = 1000;
+
+/** How long after a step there may be frames on the way that bear the time from before: what a held-up bus thread has read. */
+export const CLOCK_SETTLE_MS = 5000;
+
+/** Steps and corrections that are kept for the status, and changes that wait for a disk that takes nothing. */
+export const CLOCK_STEPS_KEPT = 32;
+
+/** Spans of one clock that the database remembers: a start makes one, and so does each step. 60 bytes each. */
+export const CLOCK_SPANS_MAX = 1000;

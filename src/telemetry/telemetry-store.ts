@@ -40,6 +40,8 @@ export interface RestoredState {
   readonly timestampUs: number;
   readonly rawValue: number;
   readonly count: number;
+  /** The number of that sample; none that is corrected unless told. */
+  readonly seq?: number;
 }
 
 export interface StateFilter {
@@ -68,6 +70,7 @@ export class TelemetryStore {
   #timestampUs = new Float64Array(CAPACITY_FIRST);
   #rawValue = new Float64Array(CAPACITY_FIRST);
   #count = new Float64Array(CAPACITY_FIRST);
+  #seq = new Float64Array(CAPACITY_FIRST);
   #arrivedMs = new Float64Array(CAPACITY_FIRST);
   /** The usual interval; 0 until two samples came. */
   #intervalUs = new Float64Array(CAPACITY_FIRST);
@@ -94,6 +97,7 @@ export class TelemetryStore {
   apply(samples: SampleBatch, start: number): void {
     if (this.#seriesKnown < this.#table.count) this.#learnSeries();
     const arrivedMs = this.#nowMs();
+    const { firstSeq } = samples;
     for (let index = start; index < samples.count; index++) {
       const series = samples.series[index]!;
       const timestampUs = samples.timestampUs[index]!;
@@ -108,6 +112,7 @@ export class TelemetryStore {
       this.#timestampUs[series] = timestampUs;
       this.#rawValue[series] = samples.rawValue[index]!;
       this.#arrivedMs[series] = arrivedMs;
+      this.#seq[series] = firstSeq + index;
       this.#count[series]!++;
     }
   }
@@ -132,12 +137,20 @@ export class TelemetryStore {
   restore(states: readonly RestoredState[], wallClockUs: number): void {
     this.#learnSeries();
     const nowMs = this.#nowMs();
-    for (const { series, timestampUs, rawValue, count } of states) {
+    for (const { series, timestampUs, rawValue, count, seq = 0 } of states) {
       this.#timestampUs[series] = timestampUs;
       this.#rawValue[series] = rawValue;
       this.#count[series] = count;
       this.#arrivedMs[series] = nowMs - Math.max(0, wallClockUs - timestampUs) / 1000;
+      this.#seq[series] = seq;
       this.#isRestored[series] = 1;
+    }
+  }
+
+  /** Moves the timestamps of the samples from a sequence number on, after the clock was set. */
+  correct(fromSeq: number, shiftUs: number): void {
+    for (let series = 0; series < this.#seriesKnown; series++) {
+      if (this.#count[series]! > 0 && this.#seq[series]! >= fromSeq) this.#timestampUs[series]! += shiftUs;
     }
   }
 
@@ -225,6 +238,7 @@ export class TelemetryStore {
     this.#timestampUs = grown(this.#timestampUs, capacity);
     this.#rawValue = grown(this.#rawValue, capacity);
     this.#count = grown(this.#count, capacity);
+    this.#seq = grown(this.#seq, capacity);
     this.#arrivedMs = grown(this.#arrivedMs, capacity);
     this.#intervalUs = grown(this.#intervalUs, capacity);
     this.#silenceRemembered = grownBytes(this.#silenceRemembered, capacity);
