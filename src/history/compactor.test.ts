@@ -146,7 +146,7 @@ test('what a crash left of a segment is gone with the next start', (t) => {
   append(first.writer, 1, READY);
   const before = first.stored();
   first.database.exec(
-    'INSERT INTO blocks SELECT 1, id, 1, 0, 0, 0, 0, 0, 0, NULL, 0, 1 FROM series WHERE id = 0',
+    'INSERT INTO blocks SELECT 1, id, 1, 0, 0, 0, 0, 0, 0, NULL, 0, 1, 0 FROM series WHERE id = 0',
   );
   first.database.exec("INSERT INTO block_pages VALUES (0, x'00')");
   first.close();

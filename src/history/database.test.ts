@@ -31,6 +31,7 @@ const TABLES = [
   'block_pages',
   'blocks',
   'chunks',
+  'clock_spans',
   'definitions',
   'gaps',
   'protocols',

@@ -152,8 +152,8 @@ describe('a commit', () => {
     assert.deepEqual(opened.writer.load(), {
       series,
       states: [
-        { series: 0, timestampUs: NOW_US + 9, rawValue: 1, count: 2 },
-        { series: 2, timestampUs: NOW_US + 3, rawValue: 0, count: 1 },
+        { series: 0, timestampUs: NOW_US + 9, rawValue: 1, count: 2, seq: 2 },
+        { series: 2, timestampUs: NOW_US + 3, rawValue: 0, count: 1, seq: 3 },
       ],
       nextSeq: 4,
     });
@@ -162,7 +162,7 @@ describe('a commit', () => {
     opened.writer.append(batchOf(samplesAt([NOW_US + 20], 2), 4));
     opened.writer.commit(NOW_US);
     const { states, nextSeq } = reopened(t, opened).writer.load();
-    assert.deepEqual(states[1], { series: 2, timestampUs: NOW_US + 20, rawValue: 0, count: 2 });
+    assert.deepEqual(states[1], { series: 2, timestampUs: NOW_US + 20, rawValue: 0, count: 2, seq: 4 });
     assert.equal(nextSeq, 5);
   });
 
@@ -175,7 +175,7 @@ describe('a commit', () => {
     opened.writer.commit(NOW_US);
     assert.deepEqual(stored(opened.path), [{ seq: 1, ...sample }]);
     assert.deepEqual(reopened(t, opened).writer.load().states, [
-      { series: last, timestampUs: NOW_US, rawValue: -1.5e-7, count: 1 },
+      { series: last, timestampUs: NOW_US, rawValue: -1.5e-7, count: 1, seq: 1 },
     ]);
   });
 });

@@ -116,7 +116,7 @@ test('what was flushed can be asked for, and comes back at the next start', asyn
   const { index, definition } = series;
   assert.deepEqual(second.stored, {
     series: [{ ...RPM, index, definition }],
-    states: [{ series: 0, timestampUs: NOW_US + 2, rawValue: 2, count: 3 }],
+    states: [{ series: 0, timestampUs: NOW_US + 2, rawValue: 2, count: 3, seq: 3 }],
   });
   assert.equal(second.store.status().size.samples, 3);
   add(second.store, 1);

@@ -23,6 +23,7 @@ export function makeVersion1(path: string): void {
   for (const { name } of columns) {
     if (!TOTALS.includes(String(name))) database.exec(`ALTER TABLE totals DROP COLUMN ${name}`);
   }
+  database.exec('ALTER TABLE series_state DROP COLUMN seq');
   database.exec('PRAGMA user_version = 1');
   database.close();
 }
