@@ -41,7 +41,7 @@ export function statusReporter(config: CollectorConfig, pipeline: Pipeline): () 
 
 function clockReport({ clock, history }: Pipeline): StatusReply['clock'] {
   const { isSynchronized, stepCount, steps } = clock.status();
-  const { samplesCorrected, corrections } = history.status();
+  const { samplesCorrected, corrections, corrected } = history.status();
   const last = corrections.at(-1);
   return {
     synchronised: isSynchronized,
@@ -59,6 +59,11 @@ function clockReport({ clock, history }: Pipeline): StatusReply['clock'] {
       to_seq: toSeq - 1,
       moved_by_s: shiftUs / 1_000_000,
       samples,
+    })),
+    corrected: corrected.map(({ fromSeq, toSeq, shiftUs }) => ({
+      from_seq: fromSeq,
+      to_seq: toSeq === null ? null : toSeq - 1,
+      moved_by_s: shiftUs / 1_000_000,
     })),
   };
 }

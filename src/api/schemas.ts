@@ -288,7 +288,21 @@ const ClockStatusSchema = Type.Object(
         moved_by_s: Type.Number({ description: 'what was added to the timestamps of these samples' }),
         samples: Type.Integer(),
       }),
-      { description: 'the last ones' },
+      { description: 'the last ones, since the start' },
+    ),
+    corrected: Type.Array(
+      Type.Object({
+        from_seq: Type.Integer(),
+        to_seq: { ...Nullable.integer, description: 'inclusive; null where samples are still added' },
+        moved_by_s: Type.Number({
+          description: 'what was added to the timestamps of these samples, all in all',
+        }),
+      }),
+      {
+        description:
+          'which samples of the history do not have the timestamps that they were recorded with, by their seq; ' +
+          'of earlier runs too; the last ones, the newest first',
+      },
     ),
   },
   { title: 'ClockStatus' },

@@ -94,10 +94,11 @@ export class SimulatedKartDriver implements BusDriver {
   /** Hands the frame to the kart's nodes; see SimulatedKart.receive. */
   send(frame: CanFrame): SendOutcome {
     const kart = this.#openKart('BUS_SEND_FAILED');
+    if (this.#own.length >= SEND_QUEUE_FRAMES_MAX) return 'busy';
     // The drive was played up to the last step; an answer must not bear a time before its question.
     const elapsedMs = Math.min(this.#monotonicMs() - this.#startMs, this.#playedMs + STALL_MS);
     const atUs = elapsedMs * 1000 * this.#options.rate;
-    if (this.#own.length >= SEND_QUEUE_FRAMES_MAX || !kart.receive(frame, atUs)) {
+    if (!kart.receive(frame, atUs)) {
       throw new BusError(
         'BUS_SEND_FAILED',
         "The simulated kart's nodes still have too many commands to answer. Send again in a moment.",

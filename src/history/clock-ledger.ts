@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type ClockState, isCorrection, uncertainAfter } from '../shared/clock.ts';
-import { CLOCK_SPANS_MAX, CLOCK_STEP_US } from '../shared/limits.ts';
+import { CLOCK_SPANS_MAX, CLOCK_STEP_US, CLOCK_STEPS_KEPT } from '../shared/limits.ts';
 
 /** The beginning of a span of samples that are stamped by one clock. */
 export interface ClockSpan extends ClockState {
@@ -11,6 +11,15 @@ export interface ClockSpan extends ClockState {
   readonly firstGap: number;
   /** A gap of before that ends with the span; null where there is none. */
   readonly startGap: number | null;
+}
+
+/** Samples whose timestamps aren't those that they were recorded with. */
+export interface CorrectedSpan {
+  readonly fromSeq: number;
+  /** Exclusive; null where the span hasn't ended. */
+  readonly toSeq: number | null;
+  /** What was added, all in all. */
+  readonly shiftUs: number;
 }
 
 interface SpanRow {
@@ -33,6 +42,7 @@ export class ClockLedger {
   readonly #insert: StatementSync;
   readonly #drop: StatementSync;
   readonly #correct: StatementSync;
+  readonly #corrected: StatementSync;
   readonly #bootId: string | null;
   /** The first of the uncertain spans. */
   #uncertain: ClockSpan | null = null;
@@ -46,6 +56,12 @@ export class ClockLedger {
     this.#correct = database.prepare(
       `UPDATE clock_spans SET began_us = began_us + :shift, corrected_us = corrected_us + :shift
        WHERE first_seq >= :from AND first_seq < :to`,
+    );
+    this.#corrected = database.prepare(
+      `SELECT * FROM (
+        SELECT first_seq AS fromSeq, lead(first_seq) OVER (ORDER BY first_seq) AS toSeq, corrected_us AS shiftUs
+        FROM clock_spans
+      ) WHERE shiftUs != 0 ORDER BY fromSeq DESC LIMIT ?`,
     );
     const newestFirst = database
       .prepare('SELECT * FROM clock_spans ORDER BY first_seq DESC')
@@ -95,6 +111,11 @@ export class ClockLedger {
   /** Within a transaction: the spans before `toSeq` that are uncertain have been moved. */
   writeCorrection(toSeq: number, shiftUs: number): void {
     this.#correct.run({ shift: shiftUs, from: this.#uncertain!.firstSeq, to: toSeq });
+  }
+
+  /** The last spans that are corrected, the newest first. */
+  corrected(): CorrectedSpan[] {
+    return this.#corrected.all(CLOCK_STEPS_KEPT).map((row) => ({ ...row }) as unknown as CorrectedSpan);
   }
 
   /** It is durable: `span` has begun, after a step of `stepUs`, which has moved what was uncertain by `correctionUs`. */

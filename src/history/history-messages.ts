@@ -1,5 +1,6 @@
 import type { SeriesRecord } from '../protocol/series-table.ts';
 import type { ClockChange, ClockReading, ClockState } from '../shared/clock.ts';
+import type { CorrectedSpan } from './clock-ledger.ts';
 import type { SetAside } from './damaged-database.ts';
 import type { Durability } from './database.ts';
 import type { Gap, GapQuery } from './gap.ts';
@@ -94,11 +95,18 @@ export type FromWriter =
       readonly setAside: SetAside | null;
       /** What the start has corrected of earlier runs. */
       readonly correction: CorrectionDone | null;
+      /** What is corrected of all that is stored. */
+      readonly corrected: readonly CorrectedSpan[];
       /** The first of the samples that a step may correct; null where there are none. */
       readonly uncertainFromSeq: number | null;
     }
   /** Timestamps have been corrected, durably. */
-  | { readonly kind: 'corrected'; readonly correction: CorrectionDone; readonly size: HistorySize }
+  | {
+      readonly kind: 'corrected';
+      readonly correction: CorrectionDone;
+      readonly corrected: readonly CorrectedSpan[];
+      readonly size: HistorySize;
+    }
   | { readonly kind: 'refused'; readonly error: StoredError }
   /** These batches' samples are durable, or lost. */
   | { readonly kind: 'recycle'; readonly batches: readonly number[] }

@@ -10,6 +10,7 @@ import {
   SAMPLE_BATCHES_PER_COMMIT_MAX,
   SEGMENT_SAMPLES,
 } from '../shared/limits.ts';
+import type { CorrectedSpan } from './clock-ledger.ts';
 import {
   checkContents,
   damageOf,
@@ -62,6 +63,7 @@ interface Opened {
     readonly size: HistorySize;
     readonly newest: NewestColumns;
     readonly correction: CorrectionDone | null;
+    readonly corrected: readonly CorrectedSpan[];
   };
 }
 
@@ -81,7 +83,13 @@ function openHistory(): Opened {
     writer.useProtocol(protocolFiles);
     const correction = writer.catchUpWithClock(wallClockUs());
     const newest = readNewest(database, NEWEST_SAMPLES_KEPT, onDamage);
-    const stored = { ...writer.load(), size: writer.size(), newest, correction };
+    const stored = {
+      ...writer.load(),
+      size: writer.size(),
+      newest,
+      correction,
+      corrected: writer.corrected(),
+    };
     if (isLive) writer.beginLive(wallClockUs());
     writer.beginClock(wallClockUs());
     writer.reserve();
@@ -238,7 +246,7 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
   function settleClock(): void {
     attempt(() => {
       for (const correction of writer.settleClock(wallClockUs())) {
-        post({ kind: 'corrected', correction, size: writer.size() });
+        post({ kind: 'corrected', correction, corrected: writer.corrected(), size: writer.size() });
       }
     });
   }

@@ -11,7 +11,7 @@ import {
 } from '../shared/limits.ts';
 import { BlockQuarantine } from './block-quarantine.ts';
 import { encodeChunk } from './chunk-codec.ts';
-import { ClockLedger, type ClockSpan } from './clock-ledger.ts';
+import { ClockLedger, type ClockSpan, type CorrectedSpan } from './clock-ledger.ts';
 import { Compactor } from './compactor.ts';
 import type { OnDamage } from './damage.ts';
 import { Expiry } from './expiry.ts';
@@ -236,6 +236,11 @@ export class HistoryWriter {
     this.#clockEvents.push({ span, seq: firstSeq, gapsEnd, stepUs, correctionUs });
     if (this.#clockEvents.length > CLOCK_STEPS_KEPT) this.#clockEvents.shift();
     this.#gaps.clockWasSet(correctionUs);
+  }
+
+  /** The last spans of samples whose timestamps were corrected, in this run or before it; the newest first. */
+  corrected(): CorrectedSpan[] {
+    return this.#clock.corrected();
   }
 
   /** Whether something has happened to the clock that isn't stored yet. */
@@ -519,10 +524,6 @@ export class HistoryWriter {
     return samples;
   }
 
-  /**
-   * Gives up what the open transaction holds, after a failure; returns how many samples that were. They are a
-   * gap, which goes with the next commit.
-   */
   #storeSeries(series: SeriesRecord): void {
     const definition = canonicalJson(series.definition);
     const hash = textHash(definition);
@@ -530,7 +531,10 @@ export class HistoryWriter {
     this.#insertSeries.run(...rowOfSeries(series, hash));
   }
 
-  /** Gives up what the open transaction holds, after a failure; returns how many samples that were. */
+  /**
+   * Gives up what the open transaction holds, after a failure; returns how many samples that were. They are a
+   * gap, which goes with the next commit.
+   */
   rollback(): number {
     const samples = this.#samplesPending;
     if (this.#database.isTransaction) this.#database.exec('ROLLBACK');

@@ -20,6 +20,7 @@ import {
 } from '../shared/limits.ts';
 import { type FaultLog, rateLimited } from '../shared/log.ts';
 import { siblingModule } from '../shared/sibling-module.ts';
+import type { CorrectedSpan } from './clock-ledger.ts';
 import type { SetAside } from './damaged-database.ts';
 import type { Durability } from './database.ts';
 import { addGap, type Gap, type GapQuery, spanOf } from './gap.ts';
@@ -91,7 +92,9 @@ export interface HistoryStatus {
   readonly damages: number;
   /** Timestamps moved since the start, as the clock was set. */
   readonly samplesCorrected: number;
-  /** The last ones. */
+  /** Spans of samples that are corrected, also by earlier runs; the last ones, the newest first. */
+  readonly corrected: readonly CorrectedSpan[];
+  /** The last ones since the start. */
   readonly corrections: readonly CorrectionDone[];
   readonly batchesInUse: number;
   readonly batchesMax: number;
@@ -154,6 +157,7 @@ export class PersistentTelemetryStore {
   #uncertainFromSeq: number | null = null;
   #samplesCorrected = 0;
   readonly #corrections: CorrectionDone[] = [];
+  #corrected: readonly CorrectedSpan[] = [];
   readonly #logFault: FaultLog;
 
   constructor(options: HistoryOptions, table: SeriesTable) {
@@ -213,6 +217,7 @@ export class PersistentTelemetryStore {
         this.#size = message.size;
         this.#durability = message.durability;
         this.#uncertainFromSeq = message.uncertainFromSeq;
+        this.#corrected = message.corrected;
         if (message.correction !== null) this.#tellCorrection(message.correction);
         if (message.setAside !== null) this.#tellSetAside(message.setAside);
         resolve({ series: message.series, states: message.states });
@@ -491,6 +496,7 @@ export class PersistentTelemetryStore {
         break;
       case 'corrected':
         this.#size = message.size;
+        this.#corrected = message.corrected;
         this.#tellCorrection(message.correction);
         break;
       case 'damaged':
@@ -528,6 +534,7 @@ export class PersistentTelemetryStore {
       damages: this.#damages,
       samplesCorrected: this.#samplesCorrected,
       corrections: this.#corrections,
+      corrected: this.#corrected,
       batchesInUse: SAMPLE_BATCHES_MAX - this.#free.length,
       batchesMax: SAMPLE_BATCHES_MAX,
       queriesWaiting: this.#reader.waiting,
