@@ -10,8 +10,8 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { delimiter, join, relative, resolve } from 'node:path';
 import { describeVmFailure, startVm, vmUnavailableReason } from './vm.ts';
 import { needsWideXstate, WIDE_XSTATE_PACKAGES } from './wide-xstate.ts';
@@ -38,6 +38,8 @@ const DEBIAN_PACKAGES = [
 /** One test. Nothing here should come near it; it is there so that a hang becomes a failure with a name. */
 const TEST_TIMEOUT_MS = 120_000;
 const STEP_TIMEOUT_MS = 900_000;
+/** A VM has one processor; the tests in one share its vcan0, so they run one after the other. */
+const VMS = Math.min(2, availableParallelism());
 
 type Result =
   | { readonly outcome: 'passed' | 'failed'; readonly note?: string }
@@ -117,9 +119,28 @@ async function runVmTests(files: readonly string[], flags: readonly string[]): P
   if (files.length === 0) return { outcome: 'could not run', note: 'there are no tests' };
   const reason = vmUnavailableReason();
   if (reason !== undefined) return { outcome: 'could not run', note: reason };
+  const results = await Promise.all(shared(files, VMS).map((share) => runInVm(share, flags)));
+  return {
+    outcome: results.every(({ outcome }) => outcome === 'passed') ? 'passed' : 'failed',
+    note: results.map(({ note }) => note).join(' + '),
+  };
+}
+
+/** Deals the files out, the longest first, as that tells best how long they take. */
+function shared(files: readonly string[], shares: number): string[][] {
+  const dealt = Array.from({ length: shares }, () => ({ paths: [] as string[], bytes: 0 }));
+  const bytesOf = new Map(files.map((path) => [path, statSync(join(PROJECT_DIR, path)).size]));
+  for (const path of files.toSorted((left, right) => bytesOf.get(right)! - bytesOf.get(left)!)) {
+    const least = dealt.reduce((best, each) => (each.bytes < best.bytes ? each : best));
+    least.paths.push(path);
+    least.bytes += bytesOf.get(path)!;
+  }
+  return dealt.map(({ paths }) => paths).filter(({ length }) => length > 0);
+}
+
+async function runInVm(files: readonly string[], flags: readonly string[]): Promise<Result> {
   return await withReport(async (report, reportDir) => {
     const vm = startVm({
-      // The tests share vcan0.
       command: ['node', ...testArgs(files, ['--test-concurrency=1', ...flags], reportDir)],
       cwd: PROJECT_DIR,
       writableDirs: [reportDir],
