@@ -31,6 +31,7 @@ interface SpanRow {
   corrected_us: number;
   first_gap: number;
   start_gap: number | null;
+  settles: 0 | 1;
 }
 
 /**
@@ -49,7 +50,7 @@ export class ClockLedger {
 
   constructor(database: DatabaseSync, now: ClockState) {
     this.#bootId = now.bootId;
-    this.#insert = database.prepare('INSERT OR REPLACE INTO clock_spans VALUES (?, ?, ?, ?, ?, 0, ?, ?)');
+    this.#insert = database.prepare('INSERT OR REPLACE INTO clock_spans VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?)');
     this.#drop = database.prepare(
       'DELETE FROM clock_spans WHERE first_seq < (SELECT min(first_seq) FROM (SELECT first_seq FROM clock_spans ORDER BY first_seq DESC LIMIT ?))',
     );
@@ -69,15 +70,10 @@ export class ClockLedger {
     let offsetUs: number | null = null;
     for (const row of newestFirst) {
       const span = spanOf(row);
-      // What a step has left where it was isn't moved by a later one.
-      const isOfOneClock =
-        span.bootId !== null &&
-        span.bootId === this.#bootId &&
-        span.isSynchronized !== true &&
-        Math.abs(span.offsetUs - (offsetUs ?? span.offsetUs)) < CLOCK_STEP_US;
-      if (!isOfOneClock) break;
+      if (span.bootId === null || span.bootId !== this.#bootId || span.isSynchronized === true) break;
       offsetUs ??= span.offsetUs;
       this.#uncertain = span;
+      if (row.settles === 1) break;
     }
     this.#stepUs = offsetUs === null ? 0 : now.offsetUs - offsetUs;
     this.#wasSynchronized = newestFirst[0]?.synchronized === 0 ? false : null;
@@ -101,10 +97,12 @@ export class ClockLedger {
     return this.#uncertain;
   }
 
-  /** Within a transaction: samples from the span's first on are stamped by its clock. */
-  write({ firstSeq, beganUs, bootId, offsetUs, isSynchronized, firstGap, startGap }: ClockSpan): void {
+  /** Within a transaction: samples from the span's first on are stamped by its clock; then committed() is to follow. */
+  write(span: ClockSpan, stepUs: number, correctionUs: number): void {
+    const { firstSeq, beganUs, bootId, offsetUs, isSynchronized, firstGap, startGap } = span;
     const synchronized = isSynchronized === null ? null : Number(isSynchronized);
-    this.#insert.run(firstSeq, beganUs, bootId, offsetUs, synchronized, firstGap, startGap);
+    const settles = Number((this.#uncertainFrom(span, stepUs, correctionUs) ?? firstSeq) >= firstSeq);
+    this.#insert.run(firstSeq, beganUs, bootId, offsetUs, synchronized, firstGap, startGap, settles);
     this.#drop.run(CLOCK_SPANS_MAX);
   }
 
@@ -121,14 +119,16 @@ export class ClockLedger {
   /** It is durable: `span` has begun, after a step of `stepUs`, which has moved what was uncertain by `correctionUs`. */
   committed(span: ClockSpan, stepUs: number, correctionUs: number): void {
     const before = this.#uncertain;
-    const fromSeq = uncertainAfter(
-      before?.firstSeq ?? null,
-      { ...span, stepUs, correctionUs },
-      span.firstSeq,
-    );
+    const fromSeq = this.#uncertainFrom(span, stepUs, correctionUs);
     if (fromSeq === null) this.#uncertain = null;
     else if (before === null || fromSeq !== before.firstSeq) this.#uncertain = span;
     else this.#uncertain = { ...before, beganUs: before.beganUs + correctionUs };
+  }
+
+  /** The first sample that is uncertain once `span` has begun; null where there is none. */
+  #uncertainFrom(span: ClockSpan, stepUs: number, correctionUs: number): number | null {
+    const change = { ...span, stepUs, correctionUs };
+    return uncertainAfter(this.#uncertain?.firstSeq ?? null, change, span.firstSeq);
   }
 }
 

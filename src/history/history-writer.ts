@@ -280,7 +280,7 @@ export class HistoryWriter {
       const { newest_us: newestUs } = this.#newestTimestamp.get() as { newest_us: number | null };
       const recordedUntilUs = this.#recordedAfter(correctionUs, wallClockUs);
       this.#updateTimes.run(newestUs, recordedUntilUs);
-      if (span !== null) this.#clock.write(span);
+      if (span !== null) this.#clock.write(span, stepUs, correctionUs);
       this.#database.exec('COMMIT');
       this.#gaps.corrected(gaps, correctionUs);
       this.#newestUs = newestUs ?? Number.NEGATIVE_INFINITY;
@@ -291,7 +291,7 @@ export class HistoryWriter {
       }
       done = { ...correction, samples, atUs: wallClockUs };
     } else {
-      if (span !== null) this.#clock.write(span);
+      if (span !== null) this.#clock.write(span, stepUs, correctionUs);
       this.#database.exec('COMMIT');
     }
     if (span !== null) this.#clock.committed(span, stepUs, correctionUs);
@@ -371,12 +371,14 @@ export class HistoryWriter {
       return;
     }
     const span = { ...this.#firstSpan, firstSeq: this.#nextSeq };
+    const { missedCorrectionUs, missedStepUs } = this.#clock;
+    // A correction that was missed is made by now.
+    const stepUs = missedCorrectionUs === 0 ? missedStepUs : 0;
     this.#database.exec('BEGIN IMMEDIATE');
-    this.#clock.write(span);
+    this.#clock.write(span, stepUs, 0);
     this.#setReserved(this.#nextSeq + SEQ_RESERVED);
     this.#database.exec('COMMIT');
-    const { missedCorrectionUs, missedStepUs } = this.#clock;
-    this.#clock.committed(span, missedCorrectionUs === 0 ? missedStepUs : 0, 0);
+    this.#clock.committed(span, stepUs, 0);
     this.#firstSpan = null;
     this.#compactor.setBoundary(this.#clock.uncertain?.firstSeq ?? null);
   }

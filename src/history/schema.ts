@@ -33,7 +33,7 @@ export const PAGE_BYTES = 4096;
  *               wall clock less the time since the machine's start boot_id (NULL where timestamps aren't the system's),
  *               synchronized what the kernel said of it (NULL where nothing), corrected_us what was added to the
  *               timestamps since. began_us is the wall clock at its beginning. Gaps from first_gap on are of it or later
- *               ones; start_gap is one of before that ends with it
+ *               ones; start_gap is one of before that ends with it. Where it settles what came before, a later step doesn't move that
  * telemetry_... views for people (schema-views.ts)
  *
  * Timestamps are integer microseconds since the epoch. Segments hold lower sequence numbers than chunks.
@@ -154,7 +154,8 @@ const VERSION_2 = `
     synchronized INTEGER,
     corrected_us INTEGER NOT NULL,
     first_gap INTEGER NOT NULL,
-    start_gap INTEGER
+    start_gap INTEGER,
+    settles INTEGER NOT NULL
   ) STRICT;
   ALTER TABLE series_state ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE blocks ADD COLUMN shift_us INTEGER NOT NULL DEFAULT 0;
