@@ -6,6 +6,8 @@ export interface BusWorkerData {
   readonly url: BusUrl;
   /** Some words of shared memory, see BUS_CONTROL. */
   readonly control: Int32Array<SharedArrayBuffer>;
+  /** Frame batches, which the messages name by their place here. */
+  readonly batches: readonly SharedArrayBuffer[];
 }
 
 /** The words through which the two threads see each other without a message. */
@@ -23,7 +25,7 @@ export const BUS_CONTROL = {
 
 export type ToBusWorker =
   /** A batch that the main thread is done with. */
-  | { readonly kind: 'recycle'; readonly buffer: ArrayBuffer }
+  | { readonly kind: 'recycle'; readonly batch: number }
   | { readonly kind: 'send'; readonly id: number; readonly frame: CanFrame }
   /** Opens the bus anew, unless frames come. */
   | { readonly kind: 'reopen' }
@@ -34,7 +36,8 @@ export type ToBusWorker =
 export type FromBusWorker =
   /** Descriptors that the thread keeps until it ends; the main thread closes them then. */
   | { readonly kind: 'started'; readonly wakeFd: number | null; readonly watchFd: number | null }
-  | { readonly kind: 'frames'; readonly buffer: ArrayBuffer; readonly count: number }
+  /** The batch is the main thread's until it gives it back. */
+  | { readonly kind: 'frames'; readonly batch: number; readonly count: number }
   | {
       readonly kind: 'state';
       readonly state: BusWorkerState;

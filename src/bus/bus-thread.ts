@@ -1,15 +1,23 @@
 import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { wallClockUs } from '../shared/clock.ts';
-import { BUS_WATCH_MS, BUS_WORKER_STUCK_MS } from '../shared/limits.ts';
+import {
+  BUS_WATCH_MS,
+  BUS_WORKER_STUCK_MS,
+  FRAME_BATCH_FRAMES_MAX,
+  FRAME_BATCHES_PER_BUS,
+} from '../shared/limits.ts';
 import { siblingModule } from '../shared/sibling-module.ts';
 import { BUS_CONTROL, type BusWorkerData, type FromBusWorker, type ToBusWorker } from './bus-messages.ts';
 import type { BusUrl } from './bus-url.ts';
+import { FrameBatch } from './frame-batch.ts';
 
-/** What a bus's thread tells of its bus. */
-export type BusMessage = Exclude<FromBusWorker, { readonly kind: 'started' }>;
+/** What a bus's thread tells of its bus, but for frames. */
+export type BusMessage = Exclude<FromBusWorker, { readonly kind: 'started' | 'frames' }>;
 
 export interface BusThreadEvents {
+  /** The batch is to be given back. */
+  onFrames(batch: FrameBatch): void;
   onMessage(message: BusMessage): void;
   /** The thread ends by an error. */
   onError(error: unknown): void;
@@ -26,6 +34,9 @@ const QUIET_CHECKS_MAX = Math.ceil(BUS_WORKER_STUCK_MS / BUS_WATCH_MS);
  */
 export class BusThread {
   readonly #control = new Int32Array(new SharedArrayBuffer(BUS_CONTROL.WORDS * 4));
+  readonly #batches = Array.from({ length: FRAME_BATCHES_PER_BUS }, () =>
+    FrameBatch.allocate(FRAME_BATCH_FRAMES_MAX),
+  );
   readonly #worker: Worker;
   #wakeFd: number | null = null;
   #watchFd: number | null = null;
@@ -35,10 +46,15 @@ export class BusThread {
   #aliveAtUs = wallClockUs();
 
   constructor(url: BusUrl, name: string, events: BusThreadEvents) {
-    const workerData: BusWorkerData = { url, control: this.#control };
+    const workerData: BusWorkerData = {
+      url,
+      control: this.#control,
+      batches: this.#batches.map(({ buffer }) => buffer),
+    };
     this.#worker = new Worker(siblingModule(import.meta.url, 'bus-worker'), { workerData, name });
     this.#worker.on('message', (message: FromBusWorker) => {
       if (message.kind === 'started') this.#started(message.wakeFd, message.watchFd);
+      else if (message.kind === 'frames') events.onFrames(this.#filled(message.batch, message.count));
       else events.onMessage(message);
     });
     this.#worker.on('error', (error) => events.onError(error));
@@ -65,9 +81,15 @@ export class BusThread {
     this.#wake();
   }
 
-  giveBack(buffer: ArrayBuffer): void {
-    const message: ToBusWorker = { kind: 'recycle', buffer };
-    this.#worker.postMessage(message, [buffer]);
+  #filled(place: number, count: number): FrameBatch {
+    const batch = this.#batches[place]!;
+    batch.count = count;
+    return batch;
+  }
+
+  giveBack(batch: FrameBatch): void {
+    const message: ToBusWorker = { kind: 'recycle', batch: this.#batches.indexOf(batch) };
+    this.#worker.postMessage(message);
     if (Atomics.load(this.#control, BUS_CONTROL.STARVED) === 1) this.#wake();
   }
 

@@ -5,8 +5,6 @@ import {
   BUS_RETRY_FIRST_MS,
   BUS_RETRY_LONGEST_MS,
   BUS_WAIT_MAX_MS,
-  FRAME_BATCH_FRAMES_MAX,
-  FRAME_BATCHES_PER_BUS,
   SEND_DEADLINE_MS,
   SEND_RETRY_MS,
 } from '../shared/limits.ts';
@@ -39,7 +37,8 @@ interface WaitingSend {
 class BusWorker {
   readonly #control: Int32Array<SharedArrayBuffer>;
   readonly #driver: BusDriver;
-  readonly #free: FrameBatch[] = [];
+  readonly #batches: readonly FrameBatch[];
+  readonly #free: FrameBatch[];
   /** Frames to send, in their order; the main thread bounds them (SEND_QUEUE_FRAMES_MAX). */
   readonly #sends: WaitingSend[] = [];
   #batch: FrameBatch | null = null;
@@ -56,12 +55,11 @@ class BusWorker {
   #driverStatusAtMs = 0;
   #driverAskedUs = wallClockUs();
 
-  constructor(control: Int32Array<SharedArrayBuffer>, createDriver: (wait: WaitForWake) => BusDriver) {
+  constructor({ control, batches }: BusWorkerData, createDriver: (wait: WaitForWake) => BusDriver) {
     this.#control = control;
+    this.#batches = batches.map((buffer) => new FrameBatch(buffer));
+    this.#free = [...this.#batches];
     this.#driver = createDriver((timeoutMs) => this.#waitForWake(timeoutMs));
-    for (let count = 0; count < FRAME_BATCHES_PER_BUS; count++) {
-      this.#free.push(FrameBatch.allocate(FRAME_BATCH_FRAMES_MAX));
-    }
     const { wakeFd = null, watchFd = null } = this.#driver;
     post({ kind: 'started', wakeFd, watchFd });
   }
@@ -179,7 +177,7 @@ class BusWorker {
     const batch = this.#batch;
     if (batch === null || batch.count === 0) return;
     this.#batch = null;
-    post({ kind: 'frames', buffer: batch.buffer, count: batch.count }, [batch.buffer]);
+    post({ kind: 'frames', batch: this.#batches.indexOf(batch), count: batch.count });
   }
 
   #handleMessages(): void {
@@ -189,7 +187,9 @@ class BusWorker {
       const message = received.message as ToBusWorker;
       if (message.kind === 'recycle') {
         Atomics.store(this.#control, BUS_CONTROL.STARVED, 0);
-        this.#free.push(new FrameBatch(message.buffer));
+        const batch = this.#batches[message.batch]!;
+        batch.clear();
+        this.#free.push(batch);
       } else if (message.kind === 'send') {
         const deadlineMs = performance.now() + SEND_DEADLINE_MS;
         this.#sends.push({ id: message.id, frame: message.frame, deadlineMs });
@@ -254,8 +254,8 @@ class BusWorker {
   }
 }
 
-function post(message: FromBusWorker, transfer: ArrayBuffer[] = []): void {
-  port.postMessage(message, transfer);
+function post(message: FromBusWorker): void {
+  port.postMessage(message);
 }
 
 function problemOf(error: unknown): BusProblem {
@@ -281,10 +281,10 @@ async function driverFactory(url: BusUrl): Promise<(wait: WaitForWake) => BusDri
   }
 }
 
-const { url, control } = workerData as BusWorkerData;
+const data = workerData as BusWorkerData;
 let worker: BusWorker | null = null;
 try {
-  worker = new BusWorker(control, await driverFactory(url));
+  worker = new BusWorker(data, await driverFactory(data.url));
 } catch (error) {
   // Such as SocketCAN on a system that has none. The main thread tries again with another worker.
   post({ kind: 'state', state: 'unavailable', problem: problemOf(error) });

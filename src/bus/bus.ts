@@ -28,7 +28,7 @@ import {
   type ControllerReading,
   type ControllerStatus,
 } from './controller-monitor.ts';
-import { FrameBatch } from './frame-batch.ts';
+import type { FrameBatch } from './frame-batch.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { type Bitrates, type IdTraffic, type Traffic, TrafficMeter } from './traffic-meter.ts';
 
@@ -232,7 +232,8 @@ export class Bus {
   #spawn(): void {
     const thread: BusThread = new BusThread(this.spec, `bus ${this.name}`, {
       // What one says that was given up is too late.
-      onMessage: (message) => thread === this.#thread && this.#handle(thread, message),
+      onFrames: (batch) => thread === this.#thread && this.#takeFrames(thread, batch),
+      onMessage: (message) => thread === this.#thread && this.#handle(message),
       onError: (error) => thread === this.#thread && this.#threadDied(error),
       onExit: () => this.#threadExited(thread),
     });
@@ -291,18 +292,17 @@ export class Bus {
     this.#options.onBusOff?.(fromUs, toUs);
   }
 
-  #handle(thread: BusThread, message: BusMessage): void {
+  #takeFrames(thread: BusThread, batch: FrameBatch): void {
+    this.#frames += batch.count;
+    this.#traffic.observe(batch);
+    this.#controller.observe(batch);
+    const silentMs = this.#silence.observe(batch, performance.now());
+    if (silentMs !== null) this.#endSilence(silentMs);
+    this.#options.onFrames(batch, () => this.#giveBack(thread, batch));
+  }
+
+  #handle(message: BusMessage): void {
     switch (message.kind) {
-      case 'frames': {
-        this.#frames += message.count;
-        const batch = new FrameBatch(message.buffer, message.count);
-        this.#traffic.observe(batch);
-        this.#controller.observe(batch);
-        const silentMs = this.#silence.observe(batch, performance.now());
-        if (silentMs !== null) this.#endSilence(silentMs);
-        this.#options.onFrames(batch, () => this.#recycle(thread, batch));
-        break;
-      }
       case 'driver':
         this.#logDriver(message.status);
         this.#driver = message.status;
@@ -319,9 +319,9 @@ export class Bus {
     }
   }
 
-  #recycle(thread: BusThread, batch: FrameBatch): void {
+  #giveBack(thread: BusThread, batch: FrameBatch): void {
     // A thread that has died since takes its batches with it; the next one has its own.
-    if (thread === this.#thread) thread.giveBack(batch.buffer);
+    if (thread === this.#thread) thread.giveBack(batch);
   }
 
   /** `sinceUs`, microseconds since the epoch: when it came to that. */

@@ -26,14 +26,31 @@ const UNDERSCORE = 95;
 
 /** The value of a hexadecimal digit by its character code; NOT_HEX for any other character. */
 const NOT_HEX = 0xff;
-/** A bit that NOT_HEX has and no digit's value. */
-const NOT_HEX_BIT = 0x80;
 const HEX_VALUE = new Uint8Array(256).fill(NOT_HEX);
 for (let digit = 0; digit < 16; digit++) {
   const character = digit.toString(16);
   HEX_VALUE[character.charCodeAt(0)] = digit;
   HEX_VALUE[character.toUpperCase().charCodeAt(0)] = digit;
 }
+
+/** The value of two hexadecimal digits by their character codes, the first in the lower byte; else NOT_HEX_PAIR. */
+const NOT_HEX_PAIR = 0x100;
+const HEX_PAIR = new Uint16Array(2 ** 16).fill(NOT_HEX_PAIR);
+for (let first = 0; first < 256; first++) {
+  for (let second = 0; second < 256; second++) {
+    const high = HEX_VALUE[first]!;
+    const low = HEX_VALUE[second]!;
+    if (high !== NOT_HEX && low !== NOT_HEX) HEX_PAIR[(second << 8) | first] = (high << 4) | low;
+  }
+}
+
+/** `) ` as a word. */
+const CLOSED_AND_SPACE = (SPACE << 8) | CLOSE_PARENTHESIS;
+/** Four characters are digits if, with these bits turned, they are 0 to 9 each: */
+const DIGITS = 0x30303030;
+/** then none has its highest bit set, neither by itself nor with this added. */
+const NO_DIGIT = 0x76767676;
+const HIGHEST_BITS = 0x80808080 | 0;
 
 const MICROSECOND_DIGITS = 6;
 /** A later one (June 2255 on) isn't exact in a double, and node:sqlite refuses to read it back. */
@@ -77,6 +94,7 @@ export class CandumpParser {
   #payloadBytes = 0;
   #inLongLine = false;
   readonly #data = new Uint8Array(FD_PAYLOAD_BYTES_MAX);
+  readonly #common = new CommonLineParser();
 
   /**
    * Appends the frames of the whole lines in bytes[start, end) to the batch until it is full.
@@ -84,9 +102,10 @@ export class CandumpParser {
    */
   parse(bytes: Uint8Array, start: number, end: number, batch: FrameBatch): number {
     let lineStart = start;
+    this.#common.use(bytes);
     while (!batch.isFull && lineStart < end) {
       if (!this.#inLongLine && end - lineStart > COMMON_LINE_BYTES_MAX) {
-        const next = parseCommonLine(bytes, lineStart, batch);
+        const next = this.#common.parse(lineStart, batch);
         if (next > 0) {
           this.linesRead++;
           lineStart = next;
@@ -250,65 +269,110 @@ export class CandumpParser {
 }
 
 /**
- * Reads a line of the form that nearly all have, `(1436509052.249713) can0 123#1122334455667788`, into
- * the batch; COMMON_LINE_BYTES_MAX bytes are there to look at. Returns where the next line starts, or 0
- * where the line has another form, and then has changed nothing. Straight-line code: digits are checked
- * by bits that wrong ones leave behind. It takes a third of the time of the careful way.
+ * Reads lines of the form that nearly all have, `(1436509052.249713) can0 123#1122334455667788`: straight-line code that
+ * takes the bytes of such a line by words. It takes a quarter of the time of the careful way.
  */
-function parseCommonLine(bytes: Uint8Array, start: number, batch: FrameBatch): number {
-  if (
-    bytes[start] !== OPEN_PARENTHESIS ||
-    bytes[start + 11] !== DOT ||
-    bytes[start + 18] !== CLOSE_PARENTHESIS ||
-    bytes[start + 19] !== SPACE
-  ) {
-    return 0;
-  }
-  let wrong = 0;
-  let seconds = 0;
-  for (let at = start + 1; at < start + 11; at++) {
-    const digit = bytes[at]! - DIGIT_0;
-    wrong |= digit | (9 - digit);
-    seconds = seconds * 10 + digit;
-  }
-  let microseconds = 0;
-  for (let at = start + 12; at < start + 18; at++) {
-    const digit = bytes[at]! - DIGIT_0;
-    wrong |= digit | (9 - digit);
-    microseconds = microseconds * 10 + digit;
-  }
-  // A digit out of range left the sign bit.
-  if (wrong < 0 || seconds > COMMON_SECONDS_MAX) return 0;
-  wrong = 0;
+class CommonLineParser {
+  #bytes: Uint8Array = new Uint8Array(0);
+  #words = new DataView(this.#bytes.buffer);
+  /** The seconds of the line before, as its ten digits and as a number: they change once a second. */
+  #secondDigits0 = 0;
+  #secondDigits4 = 0;
+  #secondDigits8 = 0;
+  #secondsUs = 0;
 
-  const channel = start + COMMON_TIMESTAMP_BYTES;
-  let at = channel;
-  // A name ends at a space; no other byte below it, such as a newline, may stand within.
-  while (bytes[at]! > SPACE) if (++at - channel > CHANNEL_BYTES_MAX) return 0;
-  if (at === channel || bytes[at] !== SPACE || bytes[at + 4] !== HASH || bytes[at + 21] !== NEWLINE) return 0;
-
-  const high = HEX_VALUE[bytes[at + 1]!]!;
-  const middle = HEX_VALUE[bytes[at + 2]!]!;
-  const low = HEX_VALUE[bytes[at + 3]!]!;
-  const canId = (high << 8) | (middle << 4) | low;
-  // NOT_HEX has bits that no digit has; an 11-bit id begins with 0 to 7.
-  if (((high << 1) | middle | low) > 0xf) return 0;
-
-  const index = batch.count;
-  const payload = batch.payload;
-  const first = index * CLASSIC_PAYLOAD_BYTES_MAX;
-  const data = at + 5;
-  for (let byte = 0; byte < CLASSIC_PAYLOAD_BYTES_MAX; byte++) {
-    const upper = HEX_VALUE[bytes[data + 2 * byte]!]!;
-    const lower = HEX_VALUE[bytes[data + 2 * byte + 1]!]!;
-    wrong |= upper | lower;
-    payload[first + byte] = (upper << 4) | lower;
+  /** What the following lines are in. */
+  use(bytes: Uint8Array): void {
+    if (bytes === this.#bytes) return;
+    this.#bytes = bytes;
+    this.#words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
-  if ((wrong & NOT_HEX_BIT) !== 0) return 0;
-  batch.timestampUs[index] = seconds * 1_000_000 + microseconds;
-  batch.canId[index] = canId;
-  batch.flags[index] = 0;
-  batch.payloadBytes[index] = CLASSIC_PAYLOAD_BYTES_MAX;
-  batch.count = index + 1;
-  return at + 22;
+
+  /**
+   * Reads a line into the batch; COMMON_LINE_BYTES_MAX bytes are there to look at. Returns where the next line starts, or
+   * 0 where the line has another form, and then has changed nothing that counts.
+   */
+  parse(start: number, batch: FrameBatch): number {
+    const bytes = this.#bytes;
+    const words = this.#words;
+    if (
+      bytes[start] !== OPEN_PARENTHESIS ||
+      bytes[start + 11] !== DOT ||
+      words.getUint16(start + 18, true) !== CLOSED_AND_SPACE ||
+      !this.#takeSeconds(start + 1)
+    ) {
+      return 0;
+    }
+    const digits0 = words.getInt32(start + 12, true) ^ DIGITS;
+    const digits4 = words.getUint16(start + 16, true) ^ (DIGITS & 0xffff);
+    if (((digits0 | (digits0 + NO_DIGIT) | digits4 | (digits4 + (NO_DIGIT & 0xffff))) & HIGHEST_BITS) !== 0)
+      return 0;
+    const microseconds = fourDigits(digits0) * 100 + twoDigits(digits4);
+
+    const channel = start + COMMON_TIMESTAMP_BYTES;
+    let at = channel;
+    // A name ends at a space; no other byte below it, such as a newline, may stand within.
+    while (bytes[at]! > SPACE) if (++at - channel > CHANNEL_BYTES_MAX) return 0;
+    if (at === channel || bytes[at] !== SPACE || bytes[at + 4] !== HASH || bytes[at + 21] !== NEWLINE)
+      return 0;
+
+    // NOT_HEX has bits that no digit has; an 11-bit id begins with 0 to 7.
+    const high = HEX_VALUE[bytes[at + 1]!]!;
+    const low = HEX_PAIR[words.getUint16(at + 2, true)]!;
+    if (high > 7 || low === NOT_HEX_PAIR) return 0;
+
+    const data = at + 5;
+    const byte0 = HEX_PAIR[words.getUint16(data, true)]!;
+    const byte1 = HEX_PAIR[words.getUint16(data + 2, true)]!;
+    const byte2 = HEX_PAIR[words.getUint16(data + 4, true)]!;
+    const byte3 = HEX_PAIR[words.getUint16(data + 6, true)]!;
+    const byte4 = HEX_PAIR[words.getUint16(data + 8, true)]!;
+    const byte5 = HEX_PAIR[words.getUint16(data + 10, true)]!;
+    const byte6 = HEX_PAIR[words.getUint16(data + 12, true)]!;
+    const byte7 = HEX_PAIR[words.getUint16(data + 14, true)]!;
+    if ((byte0 | byte1 | byte2 | byte3 | byte4 | byte5 | byte6 | byte7) > 0xff) return 0;
+    const index = batch.count;
+    batch.payloadWords[2 * index] = byte0 | (byte1 << 8) | (byte2 << 16) | (byte3 << 24);
+    batch.payloadWords[2 * index + 1] = byte4 | (byte5 << 8) | (byte6 << 16) | (byte7 << 24);
+    batch.timestampUs[index] = this.#secondsUs + microseconds;
+    batch.canId[index] = (high << 8) | low;
+    batch.flags[index] = 0;
+    batch.payloadBytes[index] = CLASSIC_PAYLOAD_BYTES_MAX;
+    batch.count = index + 1;
+    return at + 22;
+  }
+
+  /** Reads ten digits; false where they are none, or too many seconds. */
+  #takeSeconds(at: number): boolean {
+    const words = this.#words;
+    const digits0 = words.getInt32(at, true);
+    const digits4 = words.getInt32(at + 4, true);
+    const digits8 = words.getUint16(at + 8, true);
+    if (
+      digits0 === this.#secondDigits0 &&
+      digits4 === this.#secondDigits4 &&
+      digits8 === this.#secondDigits8
+    ) {
+      return true;
+    }
+    const all = [digits0 ^ DIGITS, digits4 ^ DIGITS, digits8 ^ (DIGITS & 0xffff)] as const;
+    if (all.some((digits) => ((digits | (digits + NO_DIGIT)) & HIGHEST_BITS) !== 0)) return false;
+    const seconds = fourDigits(all[0]) * 1_000_000 + fourDigits(all[1]) * 100 + twoDigits(all[2]);
+    if (seconds > COMMON_SECONDS_MAX) return false;
+    this.#secondDigits0 = digits0;
+    this.#secondDigits4 = digits4;
+    this.#secondDigits8 = digits8;
+    this.#secondsUs = seconds * 1_000_000;
+    return true;
+  }
+}
+
+/** The value of four digits, the first in the lowest byte of a word. */
+function fourDigits(digits: number): number {
+  const pairs = Math.imul(digits, 10) + (digits >>> 8);
+  return (pairs & 0xff) * 100 + ((pairs >>> 16) & 0xff);
+}
+
+function twoDigits(digits: number): number {
+  return (digits & 0xff) * 10 + (digits >>> 8);
 }

@@ -5,12 +5,13 @@ import { CLASSIC_PAYLOAD_BYTES_MAX, FD_PAYLOAD_BYTES_MAX, FRAME_FLAG } from './c
 const BYTES_PER_FRAME = 8 + 4 + CLASSIC_PAYLOAD_BYTES_MAX + 2 + 1 + 1;
 
 /**
- * Frames on their way from a bus worker to the main thread: columns over one ArrayBuffer, which is
- * transferred and never cloned.
+ * Frames on their way from a bus worker to the main thread: columns over one buffer of shared memory, which goes to and
+ * fro between them.
  *
  *   offset  0        timestampUs  Float64 × capacity   integer microseconds since the epoch
  *   offset  8 × cap  canId        Uint32  × capacity   without flag bits
- *   offset 12 × cap  payload      8 bytes × capacity   frame i at [8 i, 8 i + payloadBytes[i])
+ *   offset 12 × cap  payload      8 bytes × capacity   frame i at [8 i, 8 i + payloadBytes[i]); payloadWords are the same
+ *                                                      bytes, two words a frame, little-endian
  *   offset 20 × cap  longPlace    Uint16  × capacity   of a longer payload: its place among these
  *   offset 22 × cap  payloadBytes Uint8   × capacity   0 to 8, of CAN FD to 64
  *   offset 23 × cap  flags        Uint8   × capacity   FRAME_FLAG bits
@@ -21,11 +22,12 @@ const BYTES_PER_FRAME = 8 + 4 + CLASSIC_PAYLOAD_BYTES_MAX + 2 + 1 + 1;
  * what they need.
  */
 export class FrameBatch {
-  readonly buffer: ArrayBuffer;
+  readonly buffer: SharedArrayBuffer;
   readonly capacity: number;
   readonly timestampUs: Float64Array;
   readonly canId: Uint32Array;
   readonly payload: Uint8Array;
+  readonly payloadWords: Int32Array;
   readonly longPlace: Uint16Array;
   readonly payloadBytes: Uint8Array;
   readonly flags: Uint8Array;
@@ -38,13 +40,14 @@ export class FrameBatch {
   longCount = 0;
 
   /** Views a buffer that FrameBatch.allocate made, perhaps on another thread. */
-  constructor(buffer: ArrayBuffer, count = 0) {
+  constructor(buffer: SharedArrayBuffer, count = 0) {
     const capacity = capacityOf(buffer.byteLength);
     this.buffer = buffer;
     this.capacity = capacity;
     this.timestampUs = new Float64Array(buffer, 0, capacity);
     this.canId = new Uint32Array(buffer, 8 * capacity, capacity);
     this.payload = new Uint8Array(buffer, 12 * capacity, CLASSIC_PAYLOAD_BYTES_MAX * capacity);
+    this.payloadWords = new Int32Array(buffer, 12 * capacity, 2 * capacity);
     this.longPlace = new Uint16Array(buffer, 20 * capacity, capacity);
     this.payloadBytes = new Uint8Array(buffer, 22 * capacity, capacity);
     this.flags = new Uint8Array(buffer, 23 * capacity, capacity);
@@ -54,7 +57,7 @@ export class FrameBatch {
   }
 
   static allocate(capacity: number): FrameBatch {
-    return new FrameBatch(new ArrayBuffer(capacity * BYTES_PER_FRAME + longBytes(capacity)));
+    return new FrameBatch(new SharedArrayBuffer(capacity * BYTES_PER_FRAME + longBytes(capacity)));
   }
 
   /** Whether there may be no room for another frame: for one at all, or for one with a long payload. */

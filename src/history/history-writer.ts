@@ -450,7 +450,7 @@ export class HistoryWriter {
       }
     }
     if (maxUs > this.#newestUs) this.#newestUs = maxUs;
-    const samples = encodeChunk({ timestampUs, rawValue, series });
+    const samples = encodeChunk({ timestampUs, rawValue, series }, { minUs, maxUs });
     this.#chunksPending++;
     this.#insertChunk.run(batch.firstSeq + start, end - start, timestampUs[0]!, minUs, maxUs, samples);
   }

@@ -31,8 +31,7 @@ export class KartDecoder {
   readonly #slots = new Int32Array(SLOTS);
   // By series index: the next series of the same quantity (index + 1), and what tells them apart.
   readonly #next = new Int32Array(SERIES_MAX);
-  readonly #nodeId = new Uint32Array(SERIES_MAX);
-  readonly #valueType = new Uint8Array(SERIES_MAX);
+  readonly #sender = new Int32Array(SERIES_MAX);
   readonly #outcome = new Uint8Array(SERIES_MAX);
 
   constructor(bus: string, registry: ProtocolRegistry, table: SeriesTable) {
@@ -52,33 +51,40 @@ export class KartDecoder {
    * samples are full.
    */
   decode(frames: FrameBatch, start: number, samples: SampleBatch): number {
-    const { canId, flags, payloadBytes, payload } = frames;
+    // Fields are looked up once: in a loop that writes to memory they would be for each frame.
+    const { canId, flags, payloadBytes, payloadWords, timestampUs: frameUs, count } = frames;
+    const { timestampUs, rawValue, series: sampleSeries, capacity } = samples;
+    const slots = this.#slots;
+    const sender = this.#sender;
+    const next = this.#next;
+    const outcome = this.#outcome;
     const counts = this.counters.standard;
     let out = samples.count;
     let at = start;
-    for (; at < frames.count && out < samples.capacity; at++) {
+    for (; at < count && out < capacity; at++) {
+      const nodeId = canId[at]!;
       // What we send ourselves is on the bus like any other.
       if ((flags[at]! & ~FRAME_FLAG.OWN) !== 0 || payloadBytes[at] !== KART_PAYLOAD_BYTES) {
-        this.#countForeign(canId[at]!, flags[at]!);
+        this.#countForeign(nodeId, flags[at]!);
         continue;
       }
-      const first = at * KART_PAYLOAD_BYTES;
-      const slot = ((payload[first]! >> 3) << 16) | (payload[first + 2]! << 8) | payload[first + 3]!;
-      const valueType = payload[first + 4]! >> 4;
-      const nodeId = canId[at]!;
-      let series = this.#slots[slot]! - 1;
-      while (series >= 0 && (this.#nodeId[series] !== nodeId || this.#valueType[series] !== valueType)) {
-        series = this.#next[series]! - 1;
-      }
+      // Bytes 0 to 3 and 4 to 7, the first one lowest.
+      const naming = payloadWords[2 * at]!;
+      const valuing = payloadWords[2 * at + 1]!;
+      const slot = ((naming & 0xf8) << 13) | ((naming >>> 8) & 0xff00) | (naming >>> 24);
+      const valueType = (valuing >>> 4) & 0xf;
+      const wanted = senderOf(nodeId, valueType);
+      let series = slots[slot]! - 1;
+      while (series >= 0 && sender[series] !== wanted) series = next[series]! - 1;
       if (series < 0) {
         series = this.#addSeries(slot, nodeId, valueType);
         if (series < 0) continue;
       }
-      counts[nodeId * OUTCOME_COUNT + this.#outcome[series]!]!++;
-      const bits24 = (payload[first + 5]! << 16) | (payload[first + 6]! << 8) | payload[first + 7]!;
-      samples.timestampUs[out] = frames.timestampUs[at]!;
-      samples.rawValue[out] = rawValueOf(valueType, bits24);
-      samples.series[out] = series;
+      counts[nodeId * OUTCOME_COUNT + outcome[series]!]!++;
+      const bits24 = ((valuing & 0xff00) << 8) | ((valuing >>> 8) & 0xff00) | (valuing >>> 24);
+      timestampUs[out] = frameUs[at]!;
+      rawValue[out] = rawValueOf(valueType, bits24);
+      sampleSeries[out] = series;
       out++;
     }
     samples.count = out;
@@ -102,10 +108,9 @@ export class KartDecoder {
 
   /** The series of a quantity that a node sends with a value type; -1 where there is none. */
   #find(slot: number, nodeId: number, valueType: number): number {
+    const wanted = senderOf(nodeId, valueType);
     let series = this.#slots[slot]! - 1;
-    while (series >= 0 && (this.#nodeId[series] !== nodeId || this.#valueType[series] !== valueType)) {
-      series = this.#next[series]! - 1;
-    }
+    while (series >= 0 && this.#sender[series] !== wanted) series = this.#next[series]! - 1;
     return series;
   }
 
@@ -148,8 +153,7 @@ export class KartDecoder {
   #link(series: Series): void {
     const { index, messageType, componentType, componentId, commandId } = series;
     const slot = (messageType << 19) | (componentType << 16) | (componentId << 8) | commandId;
-    this.#nodeId[index] = series.nodeId;
-    this.#valueType[index] = series.valueType;
+    this.#sender[index] = senderOf(series.nodeId, series.valueType);
     this.#outcome[index] = this.#outcomeOf(series);
     this.#next[index] = this.#slots[slot]!;
     this.#slots[slot] = index + 1;
@@ -162,4 +166,9 @@ export class KartDecoder {
     if (!this.#registry.isKnownCommand(componentType, commandId)) return OUTCOME.unknown_command;
     return OUTCOME.decoded;
   }
+}
+
+/** Who sends a quantity, and as what: a CAN id of 11 bits and a value type of 4. */
+function senderOf(nodeId: number, valueType: number): number {
+  return (nodeId << 4) | valueType;
 }

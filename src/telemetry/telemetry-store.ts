@@ -96,24 +96,37 @@ export class TelemetryStore {
   /** Takes in the samples of a batch from index `start` on. */
   apply(samples: SampleBatch, start: number): void {
     if (this.#seriesKnown < this.#table.count) this.#learnSeries();
-    const arrivedMs = this.#nowMs();
-    const { firstSeq } = samples;
-    for (let index = start; index < samples.count; index++) {
-      const series = samples.series[index]!;
-      const timestampUs = samples.timestampUs[index]!;
-      if (this.#isRestored[series] === 1) {
+    const nowMs = this.#nowMs();
+    // Fields are looked up once: in a loop that writes to memory they would be for each sample.
+    const {
+      firstSeq,
+      count: end,
+      series: sampleSeries,
+      timestampUs: sampleUs,
+      rawValue: sampleValue,
+    } = samples;
+    const isRestored = this.#isRestored;
+    const timestampUs = this.#timestampUs;
+    const rawValue = this.#rawValue;
+    const arrivedMs = this.#arrivedMs;
+    const seq = this.#seq;
+    const count = this.#count;
+    for (let index = start; index < end; index++) {
+      const series = sampleSeries[index]!;
+      const nowUs = sampleUs[index]!;
+      if (isRestored[series] === 1) {
         // The pause since the earlier run says nothing of the interval.
-        this.#isRestored[series] = 0;
-      } else if (this.#count[series]! > 0) {
-        const intervalUs = timestampUs - this.#timestampUs[series]!;
+        isRestored[series] = 0;
+      } else if (count[series]! > 0) {
+        const intervalUs = nowUs - timestampUs[series]!;
         // Equal or earlier timestamps tell of a coarse clock or one that was set back, not of a rate.
         if (intervalUs > 0) this.#learnInterval(series, intervalUs);
       }
-      this.#timestampUs[series] = timestampUs;
-      this.#rawValue[series] = samples.rawValue[index]!;
-      this.#arrivedMs[series] = arrivedMs;
-      this.#seq[series] = firstSeq + index;
-      this.#count[series]!++;
+      timestampUs[series] = nowUs;
+      rawValue[series] = sampleValue[index]!;
+      arrivedMs[series] = nowMs;
+      seq[series] = firstSeq + index;
+      count[series]!++;
     }
   }
 
