@@ -344,9 +344,7 @@ describe('a bus', { concurrency: true }, () => {
     bus.start();
     await until('the bus is open', () => bus.status().state === 'open');
     // No COMMAND, so that the kart has nothing to answer.
-    const sends = Array.from({ length: SEND_QUEUE_FRAMES_MAX }, () =>
-      bus.send(frame(LIGHTS_ARE_ON)),
-    );
+    const sends = Array.from({ length: SEND_QUEUE_FRAMES_MAX }, () => bus.send(frame(LIGHTS_ARE_ON)));
     await assertBusError(bus.send(frame(LIGHTS_ARE_ON)), 'BUS_SEND_QUEUE_FULL', /256 frames already wait/);
     await Promise.all(sends);
     await bus.send(frame(LIGHTS_ARE_ON));

@@ -193,7 +193,7 @@ function addedTo(firstUs: number, offsets: Uint32Array): Float64Array {
   return timestampUs;
 }
 
-function timeRangeOf(timestampUs: Float64Array): TimeRange {
+export function timeRangeOf(timestampUs: Float64Array): TimeRange {
   let minUs = Number.POSITIVE_INFINITY;
   let maxUs = Number.NEGATIVE_INFINITY;
   for (let index = 0; index < timestampUs.length; index++) {

@@ -10,7 +10,7 @@ import {
   SERIES_MAX,
 } from '../shared/limits.ts';
 import { BlockQuarantine } from './block-quarantine.ts';
-import { encodeChunk } from './chunk-codec.ts';
+import { encodeChunk, type SampleColumns, timeRangeOf } from './chunk-codec.ts';
 import { ClockLedger, type ClockSpan, type CorrectedSpan } from './clock-ledger.ts';
 import { Compactor } from './compactor.ts';
 import type { OnDamage } from './damage.ts';
@@ -430,29 +430,37 @@ export class HistoryWriter {
   }
 
   #appendChunk(batch: SampleBatch, start: number, end: number): void {
+    const firstSeq = batch.firstSeq + start;
     const timestampUs = batch.timestampUs.subarray(start, end);
     const rawValue = batch.rawValue.subarray(start, end);
     const series = batch.series.subarray(start, end);
-    let minUs = Number.POSITIVE_INFINITY;
-    let maxUs = Number.NEGATIVE_INFINITY;
+    this.#keepLatest({ timestampUs, rawValue, series }, firstSeq);
+    const range = timeRangeOf(timestampUs);
+    const { minUs, maxUs } = range;
+    if (maxUs > this.#newestUs) this.#newestUs = maxUs;
+    const samples = encodeChunk({ timestampUs, rawValue, series }, range);
+    this.#chunksPending++;
+    this.#insertChunk.run(firstSeq, end - start, timestampUs[0]!, minUs, maxUs, samples);
+  }
+
+  /** A loop by itself, as it is compiled early then. */
+  #keepLatest({ timestampUs, rawValue, series }: SampleColumns, firstSeq: number): void {
+    const latestUs = this.#timestampUs;
+    const latestValue = this.#rawValue;
+    const latestSeq = this.#seq;
+    const count = this.#count;
+    const isTouched = this.#isTouched;
     for (let index = 0; index < timestampUs.length; index++) {
-      const sampleUs = timestampUs[index]!;
-      if (sampleUs < minUs) minUs = sampleUs;
-      if (sampleUs > maxUs) maxUs = sampleUs;
-      const sampleSeries = series[index]!;
-      this.#timestampUs[sampleSeries] = sampleUs;
-      this.#seq[sampleSeries] = batch.firstSeq + start + index;
-      this.#rawValue[sampleSeries] = rawValue[index]!;
-      this.#count[sampleSeries]!++;
-      if (this.#isTouched[sampleSeries] === 0) {
-        this.#isTouched[sampleSeries] = 1;
-        this.#touched.push(sampleSeries);
+      const of = series[index]!;
+      latestUs[of] = timestampUs[index]!;
+      latestValue[of] = rawValue[index]!;
+      latestSeq[of] = firstSeq + index;
+      count[of]!++;
+      if (isTouched[of] === 0) {
+        isTouched[of] = 1;
+        this.#touched.push(of);
       }
     }
-    if (maxUs > this.#newestUs) this.#newestUs = maxUs;
-    const samples = encodeChunk({ timestampUs, rawValue, series }, { minUs, maxUs });
-    this.#chunksPending++;
-    this.#insertChunk.run(batch.firstSeq + start, end - start, timestampUs[0]!, minUs, maxUs, samples);
   }
 
   /** Does a slice of compaction; true when there is more to do at once. */

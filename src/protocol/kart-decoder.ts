@@ -51,43 +51,53 @@ export class KartDecoder {
    * samples are full.
    */
   decode(frames: FrameBatch, start: number, samples: SampleBatch): number {
-    // Fields are looked up once: in a loop that writes to memory they would be for each frame.
-    const { canId, flags, payloadBytes, payloadWords, timestampUs: frameUs, count } = frames;
-    const { timestampUs, rawValue, series: sampleSeries, capacity } = samples;
+    let at = start;
+    for (;;) {
+      at = this.#decodeKnown(frames, at, samples);
+      if (at === frames.count || samples.isFull) return at;
+      if (isKartMessage(frames, at)) {
+        // Of a series that isn't known yet; where there is no room for it, the frame is counted and done with.
+        if (!this.#addSeriesOf(frames, at)) at++;
+      } else {
+        this.#countForeign(frames.canId[at]!, frames.flags[at]!);
+        at++;
+      }
+    }
+  }
+
+  /**
+   * The same, but it stops ahead of the first frame that is no kart message, or of no series that is known. A loop
+   * without calls, so that it is compiled early, and with fields looked up once: where memory is written to they would be for each frame.
+   */
+  #decodeKnown(frames: FrameBatch, start: number, samples: SampleBatch): number {
+    const { canId, flags, payloadBytes, payloadWords, timestampUs: frameUs } = frames;
+    const { timestampUs, rawValue, series: sampleSeries, count: firstSample } = samples;
     const slots = this.#slots;
     const sender = this.#sender;
     const next = this.#next;
     const outcome = this.#outcome;
     const counts = this.counters.standard;
-    let out = samples.count;
+    const end = Math.min(frames.count, start + samples.capacity - firstSample);
     let at = start;
-    for (; at < count && out < capacity; at++) {
-      const nodeId = canId[at]!;
+    for (; at < end; at++) {
       // What we send ourselves is on the bus like any other.
-      if ((flags[at]! & ~FRAME_FLAG.OWN) !== 0 || payloadBytes[at] !== KART_PAYLOAD_BYTES) {
-        this.#countForeign(nodeId, flags[at]!);
-        continue;
-      }
-      // Bytes 0 to 3 and 4 to 7, the first one lowest.
+      if ((flags[at]! & ~FRAME_FLAG.OWN) !== 0 || payloadBytes[at] !== KART_PAYLOAD_BYTES) break;
       const naming = payloadWords[2 * at]!;
       const valuing = payloadWords[2 * at + 1]!;
-      const slot = ((naming & 0xf8) << 13) | ((naming >>> 8) & 0xff00) | (naming >>> 24);
+      const nodeId = canId[at]!;
       const valueType = (valuing >>> 4) & 0xf;
       const wanted = senderOf(nodeId, valueType);
-      let series = slots[slot]! - 1;
+      let series = slots[slotOf(naming)]! - 1;
       while (series >= 0 && sender[series] !== wanted) series = next[series]! - 1;
-      if (series < 0) {
-        series = this.#addSeries(slot, nodeId, valueType);
-        if (series < 0) continue;
-      }
+      if (series < 0) break;
       counts[nodeId * OUTCOME_COUNT + outcome[series]!]!++;
+      const out = firstSample + at - start;
       const bits24 = ((valuing & 0xff00) << 8) | ((valuing >>> 8) & 0xff00) | (valuing >>> 24);
       timestampUs[out] = frameUs[at]!;
       rawValue[out] = rawValueOf(valueType, bits24);
       sampleSeries[out] = series;
-      out++;
     }
-    samples.count = out;
+    samples.count = firstSample + at - start;
     return at;
   }
 
@@ -129,19 +139,21 @@ export class KartDecoder {
     else this.counters.countStandard(canId, standard);
   }
 
-  /** Adds the series of a quantity seen for the first time; -1 when there is no room for more. */
-  #addSeries(slot: number, nodeId: number, valueType: number): number {
+  /** Adds the series of a frame's quantity, seen for the first time; false when there is no room for more. */
+  #addSeriesOf(frames: FrameBatch, at: number): boolean {
+    const slot = slotOf(frames.payloadWords[2 * at]!);
+    const nodeId = frames.canId[at]!;
     const series = this.seriesOf({
       nodeId,
       messageType: slot >> 19,
       componentType: (slot >> 16) & 7,
       componentId: (slot >> 8) & 0xff,
       commandId: slot & 0xff,
-      valueType,
+      valueType: (frames.payloadWords[2 * at + 1]! >>> 4) & 0xf,
     });
-    if (series !== null) return series;
+    if (series !== null) return true;
     this.counters.countStandard(nodeId, OUTCOME.series_limit);
-    return -1;
+    return false;
   }
 
   #chainLength(slot: number): number {
@@ -171,4 +183,13 @@ export class KartDecoder {
 /** Who sends a quantity, and as what: a CAN id of 11 bits and a value type of 4. */
 function senderOf(nodeId: number, valueType: number): number {
   return (nodeId << 4) | valueType;
+}
+
+/** The 21 bits that name a quantity, of a payload's first four bytes, the first one lowest. */
+function slotOf(naming: number): number {
+  return ((naming & 0xf8) << 13) | ((naming >>> 8) & 0xff00) | (naming >>> 24);
+}
+
+function isKartMessage({ flags, payloadBytes }: FrameBatch, at: number): boolean {
+  return (flags[at]! & ~FRAME_FLAG.OWN) === 0 && payloadBytes[at] === KART_PAYLOAD_BYTES;
 }

@@ -96,8 +96,11 @@ export class TelemetryStore {
   /** Takes in the samples of a batch from index `start` on. */
   apply(samples: SampleBatch, start: number): void {
     if (this.#seriesKnown < this.#table.count) this.#learnSeries();
-    const nowMs = this.#nowMs();
-    // Fields are looked up once: in a loop that writes to memory they would be for each sample.
+    this.#applyKnown(samples, start, this.#nowMs());
+  }
+
+  /** A loop by itself, so that it is compiled early; fields are looked up once: where memory is written to they would be for each sample. */
+  #applyKnown(samples: SampleBatch, start: number, nowMs: number): void {
     const {
       firstSeq,
       count: end,
