@@ -176,8 +176,20 @@ function readNarrow<Column extends Uint32Array | Int32Array>(
   return numbers;
 }
 
+/** Four numbers are three words. */
 function writeNarrow(bytes: Uint8Array, at: number, numbers: Float64Array, base: number): void {
-  for (let index = 0; index < numbers.length; index++, at += 3) {
+  const groups = numbers.length >> 2;
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, 3 * groups);
+  for (let group = 0; group < groups; group++) {
+    const first = 4 * group;
+    const second = numbers[first + 1]! - base;
+    const third = numbers[first + 2]! - base;
+    words[3 * group] = ((numbers[first]! - base) & UINT24_MAX) | (second << 24);
+    words[3 * group + 1] = ((second >> 8) & 0xffff) | (third << 16);
+    words[3 * group + 2] = ((third >> 16) & 0xff) | ((numbers[first + 3]! - base) << 8);
+  }
+  at += 12 * groups;
+  for (let index = 4 * groups; index < numbers.length; index++, at += 3) {
     const number = numbers[index]! - base;
     bytes[at] = number;
     bytes[at + 1] = number >> 8;
