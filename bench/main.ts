@@ -1,4 +1,5 @@
 import { historyBench } from './history.ts';
+import { receiversBench } from './receivers/receivers.ts';
 import { recordingBench } from './recording.ts';
 import { replayBench } from './replay.ts';
 
@@ -11,6 +12,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   replay: replayBench,
   history: historyBench,
   recording: recordingBench,
+  receivers: receiversBench,
 };
 
 const asked = process.argv.slice(2);

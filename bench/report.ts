@@ -74,7 +74,8 @@ function verdict(figure: Figure, wanted: Wanted): string {
 
 /** A ratio below 1 as a fraction, which is how one speaks of it. */
 function ratioText(ratio: number | null): string {
-  if (ratio === null) return '-';
+  // Nothing by nothing is no ratio.
+  if (ratio === null || Number.isNaN(ratio)) return '-';
   return ratio >= 1 || ratio <= 0 ? ratio.toFixed(2) : `1/${(1 / ratio).toFixed(1)}`;
 }
 
