@@ -2,6 +2,8 @@ import { historyBench } from './history.ts';
 import { receiversBench } from './receivers/receivers.ts';
 import { recordingBench } from './recording.ts';
 import { replayBench } from './replay.ts';
+import { scalingBench } from './scaling.ts';
+import { stagesBench } from './stages.ts';
 
 /**
  * npm run bench: every figure is a ratio to a reference that is measured in the same run, in turn with
@@ -10,6 +12,8 @@ import { replayBench } from './replay.ts';
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   replay: replayBench,
+  stages: stagesBench,
+  scaling: scalingBench,
   history: historyBench,
   recording: recordingBench,
   receivers: receiversBench,

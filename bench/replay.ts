@@ -9,8 +9,8 @@ const FRAMES = 1_000_000;
 const SEED = 1;
 const ROUNDS = 5;
 
-/** What the design asks for, at least. */
-const SPEED_RATIO_WANTED = 15;
+/** At least so much faster. */
+const SPEED_RATIO_WANTED = 40;
 
 const CACHE = fileURLToPath(new URL('../.cache/bench/', import.meta.url));
 const OURS = fileURLToPath(new URL('./replay-collector.ts', import.meta.url));
@@ -47,8 +47,8 @@ export async function replayBench(): Promise<void> {
     const ours: Measured[] = [];
     const reference: Measured[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      ours.push(measure(process.execPath, [OURS], log, join(folder, `ours-${round}.db`)));
-      reference.push(measure(PYTHON, [REFERENCE], log, join(folder, `reference-${round}.db`)));
+      ours.push(measureOurs(log, join(folder, `ours-${round}.db`)));
+      reference.push(measureReference(log, join(folder, `reference-${round}.db`)));
     }
     reportReplay(ours, reference);
   } finally {
@@ -56,11 +56,19 @@ export async function replayBench(): Promise<void> {
   }
 }
 
+function measureOurs(log: string, database: string): Measured {
+  return measure(process.execPath, [OURS, database, log], log, database);
+}
+
+function measureReference(log: string, database: string): Measured {
+  return measure(PYTHON, [REFERENCE, log, database], log, database);
+}
+
 function measure(command: string, args: readonly string[], log: string, database: string): Measured {
   // The log is in the page cache for both.
   readFileSync(log);
   const startedMs = performance.now();
-  const output = execFileSync(command, [...args, log, database], { encoding: 'utf8' });
+  const output = execFileSync(command, args, { encoding: 'utf8' });
   const wholeSeconds = (performance.now() - startedMs) / 1000;
   return { ...JSON.parse(output), wholeSeconds, databaseBytes: statSync(database).size };
 }
