@@ -14,8 +14,8 @@ const BUSES = [1, 2, 4, 8];
 /** With which the number of buses is varied. */
 const SIGNALS_OF_BUSES = 256;
 const START_US = 1_767_225_600_000_000;
-/** Signals of one node: no more than a node's components have. */
-const SIGNALS_PER_NODE = 250;
+/** Signals of one node: many nodes that send the same quantity are no vehicle (SERIES_PER_QUANTITY_MAX). */
+const SIGNALS_PER_NODE = 1000;
 
 const CACHE = fileURLToPath(new URL('../.cache/bench/', import.meta.url));
 const OURS = fileURLToPath(new URL('./replay-collector.ts', import.meta.url));
