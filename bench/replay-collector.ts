@@ -43,6 +43,6 @@ const frames = pipeline.sources.reduce((sum, { bus }) => sum + bus.status().fram
 const { size, samplesLost } = pipeline.history.status();
 await pipeline.stop();
 if (startedMs === 0 || size.samples !== frames || samplesLost.queue + samplesLost.write > 0) {
-  throw new Error(`${frames} frames gave ${size.samples} samples`);
+  throw new Error(`${frames} frames gave ${size.samples} samples, lost: ${JSON.stringify(samplesLost)}`);
 }
 process.stdout.write(`${JSON.stringify({ frames, seconds, cpu_seconds: (user + system) / 1e6 })}\n`);

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { logLine } from '../test/support/served-pipeline.ts';
 import { temporaryDirectory } from '../test/support/temporary-directory.ts';
 import type { SampleReply } from './api/schemas.ts';
 import { loadConfig } from './config/load-config.ts';
 import { type Pipeline, startPipeline } from './pipeline.ts';
+import { SAMPLE_BATCH_SAMPLES_MAX, SAMPLE_BATCHES_MAX } from './shared/limits.ts';
 
 const FIRST_US = 1_764_000_000_123_456;
 const RPM = '48 00 00 01 40 00 04 B0';
@@ -178,3 +181,32 @@ for (const [setting, expectedMs] of intervals) {
     );
   });
 }
+
+test('of several logs at full speed nothing is lost, however far behind the writer is', async (t) => {
+  const cwd = temporaryDirectory(t);
+  const framesPerLog = 80_000;
+  const lines = Array.from({ length: framesPerLog }, (_, at) => logLine(FIRST_US + at * 200, 2, RPM));
+  const names = Array.from({ length: 8 }, (_, bus) => `drive-${bus}.log`);
+  for (const name of names) writeFileSync(join(cwd, name), lines.join(''));
+  const frames = names.length * framesPerLog;
+  assert.ok(frames > SAMPLE_BATCHES_MAX * SAMPLE_BATCH_SAMPLES_MAX);
+  const flags = {
+    bus: names.map((name) => `candump:${name}?speed=max`),
+    db: 'collector.db',
+    'max-age': 'unlimited',
+    'max-samples': 'unlimited',
+  };
+  const { config } = loadConfig({ flags, env: {}, cwd });
+  const pipeline = await startPipeline(config, pino({ enabled: false }));
+  t.after(() => pipeline.stop());
+  // Nobody else can write meanwhile.
+  const other = new DatabaseSync(join(cwd, 'collector.db'));
+  other.exec('BEGIN IMMEDIATE');
+  while (pipeline.history.hasRoom) await sleep(5);
+  await sleep(300);
+  other.close();
+  await pipeline.ended;
+  await pipeline.history.flush();
+  const { samplesLost, size } = pipeline.history.status();
+  assert.deepEqual([samplesLost, size.samples], [{ queue: 0, write: 0 }, frames]);
+});

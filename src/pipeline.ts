@@ -25,6 +25,7 @@ import { Recorder } from './recording/recorder.ts';
 import { type ClockChange, wallClockUs } from './shared/clock.ts';
 import { errorMessage } from './shared/errors.ts';
 import { rateLimited } from './shared/log.ts';
+import { Turns } from './shared/turns.ts';
 import { TelemetryStore } from './telemetry/telemetry-store.ts';
 
 /** A bus, what decodes its frames, and what keeps the time of its nodes. */
@@ -108,6 +109,7 @@ export async function startPipeline(
 
   const recorder = createRecorder(config, log);
   recorder?.start();
+  const turns = new Turns([history, recorder]);
 
   function takeClockChange(change: ClockChange): void {
     const { stepUs, correctionUs } = change;
@@ -164,8 +166,7 @@ export async function startPipeline(
     }
     for (const roundTrip of roundTrips) takeRoundTrip(source, roundTrip);
     history.publish();
-    if (source.bus.canWait) whenRoom([history, recorder], release);
-    else release();
+    release();
   }
 
   /** A span that bus has seen is told after a step: its beginning may be from before. */
@@ -180,13 +181,14 @@ export async function startPipeline(
     const decoder = new KartDecoder(name, registry, table);
     const signals = new BusSignals(name, busIds.get(name)!, table);
     const end = Promise.withResolvers<void>();
+    const inTurn = (take: () => void) => (bus.canWait ? turns.add(take) : take());
     const bus = new Bus({
       name,
       url,
       spec,
       log: log.child({ stage: 'bus' }),
-      onFrames: (frames, release) => takeFrames(source, index, frames, release),
-      onEnded: () => end.resolve(),
+      onFrames: (frames, release) => inTurn(() => takeFrames(source, index, frames, release)),
+      onEnded: () => inTurn(() => end.resolve()),
       onDown(fromUs, toUs) {
         if (isLive(spec)) tellGap({ bus: name, cause: 'bus_down', fromUs, toUs, count: null });
       },
@@ -195,7 +197,7 @@ export async function startPipeline(
       },
       onController(reading) {
         // The end of a log says nothing of the controller that it was recorded by.
-        if (reading.state !== null || isLive(spec)) takeReading(signals, reading);
+        if (reading.state !== null || isLive(spec)) inTurn(() => takeReading(signals, reading));
       },
       onDrops: (count, fromUs, toUs) => tellGap({ bus: name, cause: 'kernel', fromUs, toUs, count }),
     });
@@ -222,6 +224,7 @@ export async function startPipeline(
     async stop() {
       for (const { timeSync } of sources) timeSync.stop();
       await Promise.all(sources.map(({ bus }) => bus.stop()));
+      turns.takeAll();
       await Promise.all([history.close(), recorder?.stop()]);
     },
   };
@@ -267,19 +270,6 @@ function createRecorder({ buses, recording }: PipelineConfig, log: Logger): Reco
     busNames: buses.map(({ name }) => name),
     log: log.child({ stage: 'recording' }),
   });
-}
-
-/** What takes what a source brings, and may be behind. */
-interface Taker {
-  readonly hasRoom: boolean;
-  whenRoom(callback: () => void): void;
-}
-
-/** Calls back when all have room, at once if they have. */
-function whenRoom(takers: readonly (Taker | null)[], callback: () => void): void {
-  const behind = takers.find((taker) => taker !== null && !taker.hasRoom);
-  if (behind) behind.whenRoom(() => whenRoom(takers, callback));
-  else callback();
 }
 
 /** Of frames that were on the way when the clock was set. */
