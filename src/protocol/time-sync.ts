@@ -86,12 +86,11 @@ export class TimeSync {
     // Nothing is sent, and nothing dated: it isn't looked for.
     if (this.#master === null && datedBy !== 'any') return NO_ROUND_TRIPS;
     if (datedBy === 'own' && this.#sourceClock.nodes > 0) this.#mindClock();
-    const { payload, count, capacity } = frames;
-    const words = new Uint32Array(payload.buffer, payload.byteOffset, 2 * capacity);
+    const { payloadWords, count } = frames;
     let isDated = this.#sourceClock.nodes > 0;
     for (let at = 0; at < count; at++) {
       // One comparison a frame is all that it costs while no node's time is known.
-      if ((words[2 * at]! & TIME_MASK) === TIME_WORD) {
+      if ((payloadWords[2 * at]! & TIME_MASK) === TIME_WORD) {
         this.#take(frames, at);
         isDated = this.#sourceClock.nodes > 0;
       }
