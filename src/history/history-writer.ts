@@ -1,17 +1,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SampleBatch } from '../protocol/sample-batch.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
-import { type ClockChange, type ClockReading, type ClockState, NO_CLOCK } from '../shared/clock.ts';
-import {
-  CLOCK_STEPS_KEPT,
-  SAMPLE_BATCH_SAMPLES_MAX,
-  SEGMENT_SAMPLES,
-  SEQ_RESERVED,
-  SERIES_MAX,
-} from '../shared/limits.ts';
+import { type ClockChange, type ClockReading, NO_CLOCK } from '../shared/clock.ts';
+import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SEQ_RESERVED, SERIES_MAX } from '../shared/limits.ts';
 import { BlockQuarantine } from './block-quarantine.ts';
 import { encodeChunk, type SampleColumns, timeRangeOf } from './chunk-codec.ts';
-import { ClockLedger, type ClockSpan, type CorrectedSpan } from './clock-ledger.ts';
+import type { CorrectedSpan } from './clock-ledger.ts';
+import { ClockSettlement, type Settled } from './clock-settlement.ts';
 import { Compactor } from './compactor.ts';
 import type { OnDamage } from './damage.ts';
 import { Expiry } from './expiry.ts';
@@ -28,7 +23,6 @@ import {
   seriesOfRow,
   textHash,
 } from './series-rows.ts';
-import { correctTimes } from './time-correction.ts';
 import { fileBytes, logPath } from './write-ahead-log.ts';
 
 /**
@@ -36,17 +30,6 @@ import { fileBytes, logPath } from './write-ahead-log.ts';
  * is fine.
  */
 const RUNS_KEPT_MIN = 16;
-
-/** What has happened to the clock, until it is stored. */
-interface ClockEvent {
-  /** Samples from its first on are stamped by this clock; null at the start, which writes its span by itself. */
-  readonly span: ClockSpan | null;
-  /** Samples before are what a correction moves. */
-  readonly seq: number;
-  readonly gapsEnd: number;
-  readonly stepUs: number;
-  readonly correctionUs: number;
-}
 
 interface TotalsRow {
   next_seq: number;
@@ -76,15 +59,7 @@ export class HistoryWriter {
   readonly #updateTotals: StatementSync;
   readonly #updateReserved: StatementSync;
   readonly #oldestTimestamp: StatementSync;
-  readonly #newestTimestamp: StatementSync;
-  readonly #correctStates: StatementSync;
-  readonly #updateTimes: StatementSync;
-  readonly #onDamage: OnDamage;
-  readonly #clock: ClockLedger;
-  readonly #clockNow: ClockState;
-  readonly #clockEvents: ClockEvent[] = [];
-  /** The span of this run's first samples, until it is stored. */
-  #firstSpan: ClockSpan | null = null;
+  readonly #clock: ClockSettlement;
   #startGap: number | null = null;
 
   // The latest sample by series, and which of them the open transaction has touched.
@@ -128,8 +103,6 @@ export class HistoryWriter {
   ) {
     this.#database = database;
     this.#path = path;
-    this.#onDamage = onDamage;
-    this.#clockNow = clock;
     const runSamplesMax = Math.max(1, Math.floor((retention.maxSamples ?? Number.MAX_VALUE) / RUNS_KEPT_MIN));
     this.#chunkSamplesMax = Math.min(SAMPLE_BATCH_SAMPLES_MAX, runSamplesMax);
     this.#compactor = new Compactor(database, Math.min(segmentSamplesMax, runSamplesMax), onDamage);
@@ -150,16 +123,6 @@ export class HistoryWriter {
         UNION ALL SELECT first_seq, min_timestamp_us FROM (SELECT * FROM chunks ORDER BY first_seq LIMIT 1)
       ) ORDER BY first_seq LIMIT 1`,
     );
-    this.#newestTimestamp = database.prepare(
-      `SELECT max(newest_us) AS newest_us FROM (
-        SELECT max(max_timestamp_us) AS newest_us FROM segments
-        UNION ALL SELECT max(max_timestamp_us) FROM chunks
-      )`,
-    );
-    this.#correctStates = database.prepare(
-      'UPDATE series_state SET timestamp_us = timestamp_us + ? WHERE seq >= ? AND seq < ?',
-    );
-    this.#updateTimes = database.prepare('UPDATE totals SET newest_timestamp_us = ?, recorded_until_us = ?');
     const inChunks = database
       .prepare('SELECT count(*) AS chunks, coalesce(sum(count), 0) AS samples FROM chunks')
       .get() as { chunks: number; samples: number };
@@ -175,8 +138,14 @@ export class HistoryWriter {
     this.#gaps = new GapLedger(database);
     this.#quarantine = new BlockQuarantine(database);
     this.#gaps.endLasting(this.#recordedUntilUs);
-    this.#clock = new ClockLedger(database, clock);
-    this.#compactor.setBoundary(this.#clock.uncertain?.firstSeq ?? null);
+    this.#clock = new ClockSettlement({
+      database,
+      gaps: this.#gaps,
+      now: clock,
+      recordedAfter: (correctionUs, nowUs) => this.#recordedAfter(correctionUs, nowUs),
+      onDamage,
+    });
+    this.#compactor.setBoundary(this.#clock.uncertainFromSeq);
   }
 
   /**
@@ -206,36 +175,19 @@ export class HistoryWriter {
    * to be right, and it was set since, corrects them; null where there is nothing to correct.
    */
   catchUpWithClock(wallClockUs: number): CorrectionDone | null {
-    const correctionUs = this.#clock.missedCorrectionUs;
-    if (correctionUs === 0) return null;
-    const gapsEnd = this.#gaps.nextId;
-    return this.#store(
-      { span: null, seq: this.#nextSeq, gapsEnd, stepUs: correctionUs, correctionUs },
-      wallClockUs,
-    );
+    const settled = this.#clock.catchUp(this.#nextSeq, wallClockUs);
+    if (settled !== null) this.#takeCorrection(settled);
+    return settled?.done ?? null;
   }
 
   /** After beginLive(): what comes is stamped by the clock that it is now. Goes along with reserve(). */
   beginClock(wallClockUs: number): void {
-    // Gaps that the start itself has told of are of the time before.
-    const { nextId: firstGap } = this.#gaps;
-    this.#firstSpan = {
-      ...this.#clockNow,
-      firstSeq: 0,
-      beganUs: wallClockUs,
-      firstGap,
-      startGap: this.#startGap,
-    };
+    this.#clock.begin(wallClockUs, this.#startGap);
   }
 
   /** Takes note of what has happened to the clock ahead of the sample `firstSeq`; settleClock() is to follow. */
   changeClock(change: ClockChange, firstSeq: number, wallClockUs: number): void {
-    const { stepUs, correctionUs, ...state } = change;
-    const { nextId: gapsEnd } = this.#gaps;
-    const span = { ...state, firstSeq, beganUs: wallClockUs, firstGap: gapsEnd, startGap: null };
-    this.#clockEvents.push({ span, seq: firstSeq, gapsEnd, stepUs, correctionUs });
-    if (this.#clockEvents.length > CLOCK_STEPS_KEPT) this.#clockEvents.shift();
-    this.#gaps.clockWasSet(correctionUs);
+    this.#clock.change(change, firstSeq, wallClockUs);
   }
 
   /** The last spans of samples whose timestamps were corrected, in this run or before it; the newest first. */
@@ -245,60 +197,33 @@ export class HistoryWriter {
 
   /** Whether something has happened to the clock that isn't stored yet. */
   get hasClockEvents(): boolean {
-    return this.#clockEvents.length > 0;
+    return this.#clock.hasEvents;
   }
 
   /**
-   * Stores what has happened to the clock, and corrects timestamps, after a commit: each in a transaction of its own, so that
-   * after a power cut either all are corrected or none. Throws what SQLite throws; then it is to be tried again.
+   * Stores what has happened to the clock, and corrects timestamps, after a commit. Throws what SQLite throws; then it
+   * is to be tried again.
    */
   *settleClock(wallClockUs: number): Generator<CorrectionDone> {
-    for (;;) {
-      const [event] = this.#clockEvents;
-      if (event === undefined) return;
-      const done = this.#store(event, wallClockUs);
-      this.#clockEvents.shift();
-      if (done !== null) yield done;
+    for (const settled of this.#clock.settle(wallClockUs)) {
+      this.#compactor.setBoundary(this.#clock.uncertainFromSeq);
+      if (settled === null) continue;
+      this.#takeCorrection(settled);
+      yield settled.done;
     }
   }
 
-  #store(
-    { span, seq, gapsEnd, stepUs, correctionUs }: ClockEvent,
-    wallClockUs: number,
-  ): CorrectionDone | null {
-    const { uncertain } = this.#clock;
-    this.#database.exec('BEGIN IMMEDIATE');
-    let done: CorrectionDone | null = null;
-    if (correctionUs !== 0 && uncertain !== null) {
-      const { firstSeq: fromSeq, firstGap: firstId, startGap: startId, beganUs } = uncertain;
-      const correction = { fromSeq, toSeq: seq, shiftUs: correctionUs };
-      const gaps = { firstId, endId: gapsEnd, startId, beganUs };
-      const samples = correctTimes(this.#database, correction, this.#onDamage);
-      this.#correctStates.run(correctionUs, fromSeq, seq);
-      this.#gaps.correct(gaps, correctionUs);
-      this.#clock.writeCorrection(seq, correctionUs);
-      const { newest_us: newestUs } = this.#newestTimestamp.get() as { newest_us: number | null };
-      const recordedUntilUs = this.#recordedAfter(correctionUs, wallClockUs);
-      this.#updateTimes.run(newestUs, recordedUntilUs);
-      if (span !== null) this.#clock.write(span, stepUs, correctionUs);
-      this.#database.exec('COMMIT');
-      this.#gaps.corrected(gaps, correctionUs);
-      this.#newestUs = newestUs ?? Number.NEGATIVE_INFINITY;
-      this.#recordedUntilUs = recordedUntilUs;
-      for (let series = 0; series < SERIES_MAX; series++) {
-        const lastSeq = this.#seq[series]!;
-        if (lastSeq >= fromSeq && lastSeq < seq) this.#timestampUs[series]! += correctionUs;
-      }
-      done = { ...correction, samples, atUs: wallClockUs };
-    } else {
-      if (span !== null) this.#clock.write(span, stepUs, correctionUs);
-      this.#database.exec('COMMIT');
+  /** What is in memory is corrected, too. */
+  #takeCorrection({ done, newestUs, recordedUntilUs }: Settled): void {
+    const { fromSeq, toSeq, shiftUs } = done;
+    this.#newestUs = newestUs ?? Number.NEGATIVE_INFINITY;
+    this.#recordedUntilUs = recordedUntilUs;
+    for (let series = 0; series < SERIES_MAX; series++) {
+      const seq = this.#seq[series]!;
+      if (seq >= fromSeq && seq < toSeq) this.#timestampUs[series]! += shiftUs;
     }
-    if (span !== null) this.#clock.committed(span, stepUs, correctionUs);
-    this.#compactor.setBoundary(this.#clock.uncertain?.firstSeq ?? null);
     // What it has read bears the times of before.
-    if (done !== null) this.#compactor.restart();
-    return done;
+    this.#compactor.restart();
   }
 
   /** Until when there was a recording, by the clock as it is now; nothing is recorded in the future. */
@@ -330,7 +255,7 @@ export class HistoryWriter {
 
   /** The first of the samples that a step of the clock may correct; null where there are none. */
   get uncertainFromSeq(): number | null {
-    return this.#clock.uncertain?.firstSeq ?? null;
+    return this.#clock.uncertainFromSeq;
   }
 
   /** What earlier runs left: the series in the order of their indexes, their latest samples, the next number. */
@@ -366,21 +291,12 @@ export class HistoryWriter {
    */
   reserve(nextSeq = 0): void {
     this.#nextSeq = Math.max(this.#nextSeq, nextSeq);
-    if (this.#firstSpan === null) {
-      this.#setReserved(this.#nextSeq + SEQ_RESERVED);
-      return;
-    }
-    const span = { ...this.#firstSpan, firstSeq: this.#nextSeq };
-    const { missedCorrectionUs, missedStepUs } = this.#clock;
-    // A correction that was missed is made by now.
-    const stepUs = missedCorrectionUs === 0 ? missedStepUs : 0;
     this.#database.exec('BEGIN IMMEDIATE');
-    this.#clock.write(span, stepUs, 0);
+    this.#clock.writeFirst(this.#nextSeq);
     this.#setReserved(this.#nextSeq + SEQ_RESERVED);
     this.#database.exec('COMMIT');
-    this.#clock.committed(span, stepUs, 0);
-    this.#firstSpan = null;
-    this.#compactor.setBoundary(this.#clock.uncertain?.firstSeq ?? null);
+    this.#clock.firstCommitted();
+    this.#compactor.setBoundary(this.#clock.uncertainFromSeq);
   }
 
   /** A proper end, after the last commit: the next start goes on with `nextSeq`. */
