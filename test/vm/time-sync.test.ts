@@ -63,15 +63,21 @@ async function openPeer(t: TestContext): Promise<{ send(frame: string): Promise<
     onFrames: (_batch, release) => release(),
   });
   bus.start();
-  t.after(() => bus.stop());
+  let isStopping = false;
+  t.after(() => {
+    isStopping = true;
+    return bus.stop();
+  });
   await eventually(
     async () => bus.isOpen,
     (isOpen) => isOpen,
   );
   return {
-    send(frame) {
+    async send(frame) {
+      // A PING that comes while the test ends is left without an answer.
+      if (isStopping) return;
       const [id, data] = frame.split('#');
-      return bus.send({
+      await bus.send({
         canId: Number.parseInt(id!, 16),
         isExtended: false,
         payload: Uint8Array.from(Buffer.from(data!, 'hex')),
