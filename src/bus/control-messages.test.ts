@@ -50,6 +50,7 @@ test('what is unknown or cut off is passed over', () => {
   assert.deepEqual(read(message(SOL_SOCKET, 99, 1, 2, 3), software), [1_000_000_001, 0, 0]);
   assert.deepEqual(read(software, hardware.slice(0, 12)), [1_000_000_001, 0, 0]);
   assert.deepEqual(read([0, 0, SOL_SOCKET, SO_TIMESTAMP, 1, 0, 1, 0]), [0, 0, 0]);
+  assert.deepEqual(read(software, [0xffff_ffff, 0, SOL_SOCKET, SO_TIMESTAMP, 1, 0]), [1_000_000_001, 0, 0]);
   assert.deepEqual(read(), [0, 0, 0]);
 });
 

@@ -27,7 +27,8 @@ export class ControlMessages {
     let at = start;
     while (at + HEADER_WORDS <= end) {
       const lengthBytes = words[at]!;
-      if (lengthBytes < HEADER_WORDS * 4) break;
+      // One that is longer than what is there was cut off. The kernel writes none; a length near 2^32 would wrap below.
+      if (lengthBytes < HEADER_WORDS * 4 || lengthBytes > (end - at) * 4) break;
       const data = at + HEADER_WORDS;
       if (words[at + 2] === SOL_SOCKET) {
         const type = words[at + 3];
