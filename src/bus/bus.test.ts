@@ -176,13 +176,16 @@ describe('a bus', { concurrency: true }, () => {
     const { bus } = listener;
     bus.start();
     await until('all batches are held', () => listener.batchesHeld === FRAME_BATCHES_PER_BUS);
+    const held = listener.numbers.length;
     await sleep(100);
-    assert.equal(listener.numbers.length, FRAME_BATCHES_PER_BUS * FRAME_BATCH_FRAMES_MAX);
+    assert.equal(listener.numbers.length, held);
+    assert.ok(held < FRAME_BATCHES_PER_BUS * FRAME_BATCH_FRAMES_MAX, String(held));
     assert.equal(bus.status().state, 'open');
 
     listener.releaseOne();
     await until('the released batch is back', () => listener.batchesHeld === FRAME_BATCHES_PER_BUS);
-    assert.equal(listener.numbers.length, (FRAME_BATCHES_PER_BUS + 1) * FRAME_BATCH_FRAMES_MAX);
+    // The first ones are smaller.
+    assert.equal(listener.numbers.length, held + FRAME_BATCH_FRAMES_MAX);
 
     listener.release();
     await until('the log has ended', () => bus.status().state === 'ended');

@@ -102,15 +102,12 @@ export class CandumpParser {
    */
   parse(bytes: Uint8Array, start: number, end: number, batch: FrameBatch): number {
     let lineStart = start;
-    this.#common.use(bytes);
     while (!batch.isFull && lineStart < end) {
-      if (!this.#inLongLine && end - lineStart > COMMON_LINE_BYTES_MAX) {
-        const next = this.#common.parse(lineStart, batch);
-        if (next > 0) {
-          this.linesRead++;
-          lineStart = next;
-          continue;
-        }
+      if (!this.#inLongLine) {
+        const before = batch.count;
+        lineStart = this.#common.parse(bytes, lineStart, end, batch);
+        this.linesRead += batch.count - before;
+        if (batch.isFull || lineStart === end) break;
       }
       const lineEnd = bytes.indexOf(NEWLINE, lineStart);
       if (lineEnd < 0 || lineEnd >= end) return this.#skipIfTooLong(lineStart, end);
@@ -281,65 +278,73 @@ class CommonLineParser {
   #secondDigits8 = 0;
   #secondsUs = 0;
 
-  /** What the following lines are in. */
-  use(bytes: Uint8Array): void {
+  /**
+   * Appends the frames of the lines in bytes[start, end) to the batch until it is full, a line has another form, or less than
+   * COMMON_LINE_BYTES_MAX is left. Returns where the next line starts. A loop by itself, so that it is compiled early, with
+   * fields looked up once: where memory is written to they would be for each line.
+   */
+  parse(bytes: Uint8Array, start: number, end: number, batch: FrameBatch): number {
+    this.#use(bytes);
+    const words = this.#words;
+    const { timestampUs, canId, flags, payloadBytes, payloadWords, capacity } = batch;
+    const lastStart = end - COMMON_LINE_BYTES_MAX;
+    let index = batch.count;
+    let line = start;
+    for (; index < capacity && line < lastStart; index++) {
+      if (
+        bytes[line] !== OPEN_PARENTHESIS ||
+        bytes[line + 11] !== DOT ||
+        words.getUint16(line + 18, true) !== CLOSED_AND_SPACE ||
+        !this.#takeSeconds(line + 1)
+      ) {
+        break;
+      }
+      const digits0 = words.getInt32(line + 12, true) ^ DIGITS;
+      const digits4 = words.getUint16(line + 16, true) ^ (DIGITS & 0xffff);
+      if (
+        ((digits0 | (digits0 + NO_DIGIT) | digits4 | (digits4 + (NO_DIGIT & 0xffff))) & HIGHEST_BITS) !==
+        0
+      ) {
+        break;
+      }
+      const channel = line + COMMON_TIMESTAMP_BYTES;
+      const last = channel + CHANNEL_BYTES_MAX;
+      let at = channel;
+      // A name ends at a space; no other byte below it, such as a newline, may stand within.
+      while (at < last && bytes[at]! > SPACE) at++;
+      if (at === channel || bytes[at] !== SPACE || bytes[at + 4] !== HASH || bytes[at + 21] !== NEWLINE) {
+        break;
+      }
+      // NOT_HEX has bits that no digit has; an 11-bit id begins with 0 to 7.
+      const high = HEX_VALUE[bytes[at + 1]!]!;
+      const low = HEX_PAIR[words.getUint16(at + 2, true)]!;
+      const data = at + 5;
+      const byte0 = HEX_PAIR[words.getUint16(data, true)]!;
+      const byte1 = HEX_PAIR[words.getUint16(data + 2, true)]!;
+      const byte2 = HEX_PAIR[words.getUint16(data + 4, true)]!;
+      const byte3 = HEX_PAIR[words.getUint16(data + 6, true)]!;
+      const byte4 = HEX_PAIR[words.getUint16(data + 8, true)]!;
+      const byte5 = HEX_PAIR[words.getUint16(data + 10, true)]!;
+      const byte6 = HEX_PAIR[words.getUint16(data + 12, true)]!;
+      const byte7 = HEX_PAIR[words.getUint16(data + 14, true)]!;
+      // NOT_HEX_PAIR is above all of them.
+      if (high > 7 || (low | byte0 | byte1 | byte2 | byte3 | byte4 | byte5 | byte6 | byte7) > 0xff) break;
+      payloadWords[2 * index] = byte0 | (byte1 << 8) | (byte2 << 16) | (byte3 << 24);
+      payloadWords[2 * index + 1] = byte4 | (byte5 << 8) | (byte6 << 16) | (byte7 << 24);
+      timestampUs[index] = this.#secondsUs + fourDigits(digits0) * 100 + twoDigits(digits4);
+      canId[index] = (high << 8) | low;
+      flags[index] = 0;
+      payloadBytes[index] = CLASSIC_PAYLOAD_BYTES_MAX;
+      line = at + 22;
+    }
+    batch.count = index;
+    return line;
+  }
+
+  #use(bytes: Uint8Array): void {
     if (bytes === this.#bytes) return;
     this.#bytes = bytes;
     this.#words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  /**
-   * Reads a line into the batch; COMMON_LINE_BYTES_MAX bytes are there to look at. Returns where the next line starts, or
-   * 0 where the line has another form, and then has changed nothing that counts.
-   */
-  parse(start: number, batch: FrameBatch): number {
-    const bytes = this.#bytes;
-    const words = this.#words;
-    if (
-      bytes[start] !== OPEN_PARENTHESIS ||
-      bytes[start + 11] !== DOT ||
-      words.getUint16(start + 18, true) !== CLOSED_AND_SPACE ||
-      !this.#takeSeconds(start + 1)
-    ) {
-      return 0;
-    }
-    const digits0 = words.getInt32(start + 12, true) ^ DIGITS;
-    const digits4 = words.getUint16(start + 16, true) ^ (DIGITS & 0xffff);
-    if (((digits0 | (digits0 + NO_DIGIT) | digits4 | (digits4 + (NO_DIGIT & 0xffff))) & HIGHEST_BITS) !== 0)
-      return 0;
-    const microseconds = fourDigits(digits0) * 100 + twoDigits(digits4);
-
-    const channel = start + COMMON_TIMESTAMP_BYTES;
-    let at = channel;
-    // A name ends at a space; no other byte below it, such as a newline, may stand within.
-    while (bytes[at]! > SPACE) if (++at - channel > CHANNEL_BYTES_MAX) return 0;
-    if (at === channel || bytes[at] !== SPACE || bytes[at + 4] !== HASH || bytes[at + 21] !== NEWLINE)
-      return 0;
-
-    // NOT_HEX has bits that no digit has; an 11-bit id begins with 0 to 7.
-    const high = HEX_VALUE[bytes[at + 1]!]!;
-    const low = HEX_PAIR[words.getUint16(at + 2, true)]!;
-    if (high > 7 || low === NOT_HEX_PAIR) return 0;
-
-    const data = at + 5;
-    const byte0 = HEX_PAIR[words.getUint16(data, true)]!;
-    const byte1 = HEX_PAIR[words.getUint16(data + 2, true)]!;
-    const byte2 = HEX_PAIR[words.getUint16(data + 4, true)]!;
-    const byte3 = HEX_PAIR[words.getUint16(data + 6, true)]!;
-    const byte4 = HEX_PAIR[words.getUint16(data + 8, true)]!;
-    const byte5 = HEX_PAIR[words.getUint16(data + 10, true)]!;
-    const byte6 = HEX_PAIR[words.getUint16(data + 12, true)]!;
-    const byte7 = HEX_PAIR[words.getUint16(data + 14, true)]!;
-    if ((byte0 | byte1 | byte2 | byte3 | byte4 | byte5 | byte6 | byte7) > 0xff) return 0;
-    const index = batch.count;
-    batch.payloadWords[2 * index] = byte0 | (byte1 << 8) | (byte2 << 16) | (byte3 << 24);
-    batch.payloadWords[2 * index + 1] = byte4 | (byte5 << 8) | (byte6 << 16) | (byte7 << 24);
-    batch.timestampUs[index] = this.#secondsUs + microseconds;
-    batch.canId[index] = (high << 8) | low;
-    batch.flags[index] = 0;
-    batch.payloadBytes[index] = CLASSIC_PAYLOAD_BYTES_MAX;
-    batch.count = index + 1;
-    return at + 22;
   }
 
   /** Reads ten digits; false where they are none, or too many seconds. */

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { LOG_DECOMPRESSED_BYTES } from '../shared/limits.ts';
+import { LOG_DECOMPRESSED_BYTES, LOG_FIRST_READ_BYTES } from '../shared/limits.ts';
 import { siblingModule } from '../shared/sibling-module.ts';
 import { LOG_ENDING, type LogUrl } from './bus-url.ts';
 import { FrameBatch } from './frame-batch.ts';
@@ -51,14 +51,17 @@ class PlainLogFile implements LogFile {
   readonly damages = 0;
   readonly #fd: number;
   #at = 0;
+  /** Little at first, so that the next stages have something to do while the rest is read. */
+  #bytesMax = LOG_FIRST_READ_BYTES;
 
   constructor(fd: number) {
     this.#fd = fd;
   }
 
   read(bytes: Uint8Array, at: number): number | 'ended' {
-    const read = readSync(this.#fd, bytes, at, bytes.length - at, this.#at);
+    const read = readSync(this.#fd, bytes, at, Math.min(bytes.length - at, this.#bytesMax), this.#at);
     this.#at += read;
+    this.#bytesMax *= 2;
     return read === 0 ? 'ended' : read;
   }
 

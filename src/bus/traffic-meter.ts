@@ -8,6 +8,13 @@ const WINDOW_MS = 1000;
 /** The rate of a CAN id follows within about so long a time: rare ids have one too. */
 const ID_RATE_SETTLES_MS = 5000;
 
+/** Frames with one of these flags aren't counted in the short way. */
+const NOT_PLAIN = FRAME_FLAG.ERROR | FRAME_FLAG.EXTENDED | FRAME_FLAG.REMOTE;
+
+/** Places of ids: 11-bit ids, then 29-bit ids in the order in which they came, then all the others. */
+const FIRST_EXTENDED_PLACE = STANDARD_CAN_ID_MAX + 1;
+const OTHERS_PLACE = CAN_IDS_COUNTED_MAX;
+
 /** What is known of one CAN id's frames. */
 export interface IdTraffic {
   readonly rateHz: number;
@@ -33,30 +40,26 @@ export interface Bitrates {
   readonly data: number | null;
 }
 
+/** Of one CAN id, by its place in the columns of TrafficMeter. */
 class IdMeter {
   readonly canId: number;
-  /** The batch that it was last in, and its last frame there. */
-  batch = -1;
-  at = 0;
-  /** In the present window. */
-  frames = 0;
-  bytes = 0;
+  readonly place: number;
   rateHz = 0;
   lastUs = 0;
   lastFlags = 0;
   lastBytes = 0;
   readonly #payload = new Uint8Array(FD_PAYLOAD_BYTES_MAX);
 
-  constructor(canId: number) {
+  constructor(canId: number, place: number) {
     this.canId = canId;
+    this.place = place;
   }
 
-  keep(batch: FrameBatch): void {
-    const payload = batch.payloadOf(this.at);
-    this.#payload.set(payload);
-    this.lastUs = batch.timestampUs[this.at]!;
-    this.lastFlags = batch.flags[this.at]!;
-    this.lastBytes = batch.payloadBytes[this.at]!;
+  keep(batch: FrameBatch, at: number): void {
+    this.#payload.set(batch.payloadOf(at));
+    this.lastUs = batch.timestampUs[at]!;
+    this.lastFlags = batch.flags[at]!;
+    this.lastBytes = batch.payloadBytes[at]!;
   }
 
   get payload(): Uint8Array {
@@ -72,14 +75,17 @@ class IdMeter {
  */
 export class TrafficMeter {
   readonly #nowMs: () => number;
-  readonly #standard: (IdMeter | undefined)[] = new Array(STANDARD_CAN_ID_MAX + 1).fill(undefined);
-  readonly #extended = new Map<number, IdMeter>();
-  /** Those of 29-bit ids beyond the limit; their payload is that of the latest of them all. */
-  readonly #others = new IdMeter(0);
-  readonly #all: IdMeter[] = [this.#others];
-  /** Of the present batch. */
-  #touched: IdMeter[] = [];
-  #batches = 0;
+  /** By place: an 11-bit id is its own, those of 29-bit ids come behind. */
+  readonly #meters: (IdMeter | undefined)[] = new Array(CAN_IDS_COUNTED_MAX + 1).fill(undefined);
+  readonly #places = new Map<number, number>();
+  // By place, of the present window: plain columns, as an object's fields would take a third of the time again.
+  readonly #frames = new Uint32Array(CAN_IDS_COUNTED_MAX + 1);
+  readonly #idBytes = new Uint32Array(CAN_IDS_COUNTED_MAX + 1);
+  /** The latest frame in the present batch; -1 where there is none. */
+  readonly #latestAt = new Int32Array(CAN_IDS_COUNTED_MAX + 1).fill(-1);
+  readonly #all: IdMeter[] = [];
+  /** Places of the present batch. */
+  #touched: number[] = [];
   #windowSinceMs: number;
   #windowFrames = 0;
   #windowBytes = 0;
@@ -100,48 +106,74 @@ export class TrafficMeter {
   }
 
   observe(batch: FrameBatch): void {
-    const { canId, flags, payloadBytes, count } = batch;
-    const number = this.#batches++;
-    let frames = 0;
-    let bytes = 0;
+    const { count } = batch;
+    const bytesBefore = this.#windowBytes;
     for (let at = 0; at < count; at++) {
-      const frameFlags = flags[at]!;
-      if ((frameFlags & FRAME_FLAG.ERROR) !== 0) continue;
-      const id =
-        (frameFlags & FRAME_FLAG.EXTENDED) === 0
-          ? (this.#standard[canId[at]!] ?? this.#addStandard(canId[at]!))
-          : this.#extendedOf(canId[at]!);
-      const length = (frameFlags & FRAME_FLAG.REMOTE) === 0 ? payloadBytes[at]! : 0;
-      frames++;
-      bytes += length;
-      id.frames++;
-      id.bytes += length;
-      id.at = at;
-      if (id.batch === number) continue;
-      id.batch = number;
-      this.#touched.push(id);
+      at = this.#countPlain(batch, at);
+      if (at < count) this.#countOther(batch, at);
     }
-    for (const id of this.#touched) id.keep(batch);
-    this.#touched = [];
-    this.#windowFrames += frames;
-    this.#windowBytes += bytes;
-    this.#bytes += bytes;
+    this.#bytes += this.#windowBytes - bytesBefore;
+    for (const place of this.#touched) {
+      this.#meterAt(place, batch).keep(batch, this.#latestAt[place]!);
+      this.#latestAt[place] = -1;
+    }
+    this.#touched.length = 0;
     this.#update();
   }
 
-  #addStandard(canId: number): IdMeter {
-    const id = new IdMeter(canId);
-    this.#standard[canId] = id;
-    this.#all.push(id);
-    return id;
+  /**
+   * Counts frames with 11-bit ids that carry data, up to the first of another kind, whose index it returns. A loop without
+   * calls, so that it is compiled early, and with fields looked up once.
+   */
+  #countPlain({ canId, flags, payloadBytes, count }: FrameBatch, start: number): number {
+    const frames = this.#frames;
+    const idBytes = this.#idBytes;
+    const latestAt = this.#latestAt;
+    let bytes = 0;
+    let at = start;
+    for (; at < count && (flags[at]! & NOT_PLAIN) === 0; at++) {
+      const place = canId[at]!;
+      const length = payloadBytes[at]!;
+      bytes += length;
+      frames[place]!++;
+      idBytes[place]! += length;
+      if (latestAt[place]! < 0) this.#touched.push(place);
+      latestAt[place] = at;
+    }
+    this.#windowFrames += at - start;
+    this.#windowBytes += bytes;
+    return at;
   }
 
-  #extendedOf(canId: number): IdMeter {
-    const known = this.#extended.get(canId);
+  #countOther({ canId, flags, payloadBytes }: FrameBatch, at: number): void {
+    const frameFlags = flags[at]!;
+    if ((frameFlags & FRAME_FLAG.ERROR) !== 0) return;
+    const isExtended = (frameFlags & FRAME_FLAG.EXTENDED) !== 0;
+    const place = isExtended ? this.#placeOf(canId[at]!) : canId[at]!;
+    const length = (frameFlags & FRAME_FLAG.REMOTE) === 0 ? payloadBytes[at]! : 0;
+    this.#windowFrames++;
+    this.#windowBytes += length;
+    this.#frames[place]!++;
+    this.#idBytes[place]! += length;
+    if (this.#latestAt[place]! < 0) this.#touched.push(place);
+    this.#latestAt[place] = at;
+  }
+
+  /** Of a 29-bit id; those beyond the limit have one together, and the payload of the latest of them all. */
+  #placeOf(canId: number): number {
+    const known = this.#places.get(canId);
     if (known !== undefined) return known;
-    if (this.#extended.size >= CAN_IDS_COUNTED_MAX - this.#standard.length) return this.#others;
-    const id = new IdMeter(canId);
-    this.#extended.set(canId, id);
+    const place = FIRST_EXTENDED_PLACE + this.#places.size;
+    if (place === OTHERS_PLACE) return OTHERS_PLACE;
+    this.#places.set(canId, place);
+    return place;
+  }
+
+  #meterAt(place: number, { canId }: FrameBatch): IdMeter {
+    const known = this.#meters[place];
+    if (known !== undefined) return known;
+    const id = new IdMeter(place === OTHERS_PLACE ? 0 : canId[this.#latestAt[place]!]!, place);
+    this.#meters[place] = id;
     this.#all.push(id);
     return id;
   }
@@ -155,12 +187,15 @@ export class TrafficMeter {
     const weight = 1 - Math.exp(-elapsedMs / ID_RATE_SETTLES_MS);
     let busyS = 0;
     for (const id of this.#all) {
-      if (id.frames > 0 && nominal !== null) busyS += secondsOf(id, nominal, data ?? nominal);
-      const rateHz = (id.frames * 1000) / elapsedMs;
+      const frames = this.#frames[id.place]!;
+      if (frames > 0 && nominal !== null) {
+        busyS += secondsOf(id, frames, this.#idBytes[id.place]!, nominal, data ?? nominal);
+      }
+      const rateHz = (frames * 1000) / elapsedMs;
       // The first window of an id says all there is.
       id.rateHz = id.rateHz === 0 ? rateHz : id.rateHz + (rateHz - id.rateHz) * weight;
-      id.frames = 0;
-      id.bytes = 0;
+      this.#frames[id.place] = 0;
+      this.#idBytes[id.place] = 0;
     }
     this.#framesPerS = (this.#windowFrames * 1000) / elapsedMs;
     this.#bytesPerS = (this.#windowBytes * 1000) / elapsedMs;
@@ -182,19 +217,20 @@ export class TrafficMeter {
 
   /** Null where the id was never heard, or is one beyond those that are looked at one by one. */
   ofId(canId: number, isExtended: boolean): IdTraffic | null {
-    const id = isExtended ? this.#extended.get(canId) : this.#standard[canId];
+    const place = isExtended ? this.#places.get(canId) : canId;
+    const id = place === undefined ? undefined : this.#meters[place];
     if (id === undefined) return null;
     const { rateHz, lastUs, lastFlags } = id;
     return { rateHz, lastUs, lastFlags, lastPayload: id.payload.slice() };
   }
 }
 
-/** How long the frames of an id in the present window took on the wire. */
-function secondsOf(id: IdMeter, bitrate: number, dataBitrate: number): number {
+/** How long so many frames of an id, of so many bytes together, took on the wire. */
+function secondsOf(id: IdMeter, frames: number, bytes: number, bitrate: number, dataBitrate: number): number {
   const { nominal, data } = frameBits(id.canId, id.lastFlags, id.payload, id.lastBytes);
   // Some may have been longer or shorter than the latest.
-  const moreBits = 8 * (id.bytes - id.frames * id.payload.length);
-  const dataBits = data > 0 ? id.frames * data + moreBits : 0;
-  const nominalBits = id.frames * nominal + (data > 0 ? 0 : moreBits);
+  const moreBits = 8 * (bytes - frames * id.payload.length);
+  const dataBits = data > 0 ? frames * data + moreBits : 0;
+  const nominalBits = frames * nominal + (data > 0 ? 0 : moreBits);
   return nominalBits / bitrate + dataBits / dataBitrate;
 }

@@ -4,7 +4,7 @@ import type { SeriesRecord } from '../protocol/series-table.ts';
 import { type ClockChange, type ClockReading, NO_CLOCK } from '../shared/clock.ts';
 import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SEQ_RESERVED, SERIES_MAX } from '../shared/limits.ts';
 import { BlockQuarantine } from './block-quarantine.ts';
-import { encodeChunk, type SampleColumns, timeRangeOf } from './chunk-codec.ts';
+import { encodeChunk, type SampleColumns, surveyOf } from './chunk-codec.ts';
 import type { CorrectedSpan } from './clock-ledger.ts';
 import { ClockSettlement, type Settled } from './clock-settlement.ts';
 import { Compactor } from './compactor.ts';
@@ -68,6 +68,8 @@ export class HistoryWriter {
   readonly #count = new Float64Array(SERIES_MAX);
   readonly #seq = new Float64Array(SERIES_MAX);
   readonly #isTouched = new Uint8Array(SERIES_MAX);
+  /** Within the columns that are being looked through; else -1. */
+  readonly #latestIndex = new Int16Array(SERIES_MAX).fill(-1);
   readonly #touched: number[] = [];
 
   /** Series that no commit has made durable yet; a failed transaction's come again in the next. */
@@ -350,27 +352,36 @@ export class HistoryWriter {
     const timestampUs = batch.timestampUs.subarray(start, end);
     const rawValue = batch.rawValue.subarray(start, end);
     const series = batch.series.subarray(start, end);
-    this.#keepLatest({ timestampUs, rawValue, series }, firstSeq);
-    const range = timeRangeOf(timestampUs);
-    const { minUs, maxUs } = range;
+    const columns = { timestampUs, rawValue, series };
+    this.#keepLatest(columns, firstSeq);
+    const survey = surveyOf(columns);
+    const { minUs, maxUs } = survey;
     if (maxUs > this.#newestUs) this.#newestUs = maxUs;
-    const samples = encodeChunk({ timestampUs, rawValue, series }, range);
+    const samples = encodeChunk(columns, survey);
     this.#chunksPending++;
     this.#insertChunk.run(firstSeq, end - start, timestampUs[0]!, minUs, maxUs, samples);
   }
 
-  /** A loop by itself, as it is compiled early then. */
   #keepLatest({ timestampUs, rawValue, series }: SampleColumns, firstSeq: number): void {
-    const latestUs = this.#timestampUs;
-    const latestValue = this.#rawValue;
-    const latestSeq = this.#seq;
+    this.#findLatest(series);
+    for (const of of this.#touched) {
+      const index = this.#latestIndex[of]!;
+      if (index < 0) continue;
+      this.#latestIndex[of] = -1;
+      this.#timestampUs[of] = timestampUs[index]!;
+      this.#rawValue[of] = rawValue[index]!;
+      this.#seq[of] = firstSeq + index;
+    }
+  }
+
+  /** Where each series' latest sample is. A loop by itself, as it is compiled early then. */
+  #findLatest(series: SampleColumns['series']): void {
+    const latestIndex = this.#latestIndex;
     const count = this.#count;
     const isTouched = this.#isTouched;
-    for (let index = 0; index < timestampUs.length; index++) {
+    for (let index = 0; index < series.length; index++) {
       const of = series[index]!;
-      latestUs[of] = timestampUs[index]!;
-      latestValue[of] = rawValue[index]!;
-      latestSeq[of] = firstSeq + index;
+      latestIndex[of] = index;
       count[of]!++;
       if (isTouched[of] === 0) {
         isTouched[of] = 1;

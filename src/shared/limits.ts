@@ -145,8 +145,11 @@ export const SOURCE_CREDIT_MAX = 96;
 /** The system's clock was set, if it went this much otherwise than the one that never jumps, in milliseconds. */
 export const SOURCE_CLOCK_STEP_MS = 5;
 
-/** Bytes of a log file that a replay reads at once. */
-export const LOG_READ_BYTES = 1024 * 1024;
+/** Bytes of a log file that a replay reads at once: what stays in a core's cache while it is parsed. */
+export const LOG_READ_BYTES = 256 * 1024;
+
+/** And at first; each time twice as many. */
+export const LOG_FIRST_READ_BYTES = 8 * 1024;
 
 /** Text of a compressed log that its thread hands over at once; two such pieces may wait. */
 export const LOG_DECOMPRESSED_BYTES = 256 * 1024;
@@ -226,7 +229,7 @@ export const SEGMENT_CHUNKS_MAX = 4096;
  */
 export const LEADER_CLOCKS_KEPT = 4;
 /** So much of SQLite's log is taken over into the database file at once: some minutes of the kart. */
-export const WAL_CHECKPOINT_BYTES = 4 * 1024 * 1024;
+export const WAL_CHECKPOINT_BYTES = 7 * 1024 * 1024;
 
 /** What the log's file may keep on the disk when it begins anew. */
 export const WAL_KEPT_BYTES = 4 * 1024 * 1024;
