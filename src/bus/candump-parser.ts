@@ -272,11 +272,6 @@ export class CandumpParser {
 class CommonLineParser {
   #bytes: Uint8Array = new Uint8Array(0);
   #words = new DataView(this.#bytes.buffer);
-  /** The seconds of the line before, as its ten digits and as a number: they change once a second. */
-  #secondDigits0 = 0;
-  #secondDigits4 = 0;
-  #secondDigits8 = 0;
-  #secondsUs = 0;
 
   /**
    * Appends the frames of the lines in bytes[start, end) to the batch until it is full, a line has another form, or less than
@@ -288,16 +283,33 @@ class CommonLineParser {
     const words = this.#words;
     const { timestampUs, canId, flags, payloadBytes, payloadWords, capacity } = batch;
     const lastStart = end - COMMON_LINE_BYTES_MAX;
+    // What the line before had: its seconds change once a second, the name of its interface hardly ever.
+    let secondDigits0 = 0;
+    let secondDigits4 = 0;
+    let secondDigits8 = 0;
+    let secondsUs = 0;
+    let nameBegins = -1;
     let index = batch.count;
     let line = start;
     for (; index < capacity && line < lastStart; index++) {
       if (
         bytes[line] !== OPEN_PARENTHESIS ||
         bytes[line + 11] !== DOT ||
-        words.getUint16(line + 18, true) !== CLOSED_AND_SPACE ||
-        !this.#takeSeconds(line + 1)
+        words.getUint16(line + 18, true) !== CLOSED_AND_SPACE
       ) {
         break;
+      }
+      if (
+        words.getInt32(line + 1, true) !== secondDigits0 ||
+        words.getInt32(line + 5, true) !== secondDigits4 ||
+        words.getUint16(line + 9, true) !== secondDigits8
+      ) {
+        secondDigits0 = words.getInt32(line + 1, true);
+        secondDigits4 = words.getInt32(line + 5, true);
+        secondDigits8 = words.getUint16(line + 9, true);
+        const seconds = tenDigits(secondDigits0, secondDigits4, secondDigits8);
+        if (seconds > COMMON_SECONDS_MAX) break;
+        secondsUs = seconds * 1_000_000;
       }
       const digits0 = words.getInt32(line + 12, true) ^ DIGITS;
       const digits4 = words.getUint16(line + 16, true) ^ (DIGITS & 0xffff);
@@ -309,8 +321,8 @@ class CommonLineParser {
       }
       const channel = line + COMMON_TIMESTAMP_BYTES;
       const last = channel + CHANNEL_BYTES_MAX;
-      let at = channel;
       // A name ends at a space; no other byte below it, such as a newline, may stand within.
+      let at = words.getInt32(channel, true) === nameBegins ? channel + 4 : channel;
       while (at < last && bytes[at]! > SPACE) at++;
       if (at === channel || bytes[at] !== SPACE || bytes[at + 4] !== HASH || bytes[at + 21] !== NEWLINE) {
         break;
@@ -331,10 +343,11 @@ class CommonLineParser {
       if (high > 7 || (low | byte0 | byte1 | byte2 | byte3 | byte4 | byte5 | byte6 | byte7) > 0xff) break;
       payloadWords[2 * index] = byte0 | (byte1 << 8) | (byte2 << 16) | (byte3 << 24);
       payloadWords[2 * index + 1] = byte4 | (byte5 << 8) | (byte6 << 16) | (byte7 << 24);
-      timestampUs[index] = this.#secondsUs + fourDigits(digits0) * 100 + twoDigits(digits4);
+      timestampUs[index] = secondsUs + fourDigits(digits0) * 100 + twoDigits(digits4);
       canId[index] = (high << 8) | low;
       flags[index] = 0;
       payloadBytes[index] = CLASSIC_PAYLOAD_BYTES_MAX;
+      if (at - channel >= 4) nameBegins = words.getInt32(channel, true);
       line = at + 22;
     }
     batch.count = index;
@@ -346,30 +359,22 @@ class CommonLineParser {
     this.#bytes = bytes;
     this.#words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
+}
 
-  /** Reads ten digits; false where they are none, or too many seconds. */
-  #takeSeconds(at: number): boolean {
-    const words = this.#words;
-    const digits0 = words.getInt32(at, true);
-    const digits4 = words.getInt32(at + 4, true);
-    const digits8 = words.getUint16(at + 8, true);
-    if (
-      digits0 === this.#secondDigits0 &&
-      digits4 === this.#secondDigits4 &&
-      digits8 === this.#secondDigits8
-    ) {
-      return true;
-    }
-    const all = [digits0 ^ DIGITS, digits4 ^ DIGITS, digits8 ^ (DIGITS & 0xffff)] as const;
-    if (all.some((digits) => ((digits | (digits + NO_DIGIT)) & HIGHEST_BITS) !== 0)) return false;
-    const seconds = fourDigits(all[0]) * 1_000_000 + fourDigits(all[1]) * 100 + twoDigits(all[2]);
-    if (seconds > COMMON_SECONDS_MAX) return false;
-    this.#secondDigits0 = digits0;
-    this.#secondDigits4 = digits4;
-    this.#secondDigits8 = digits8;
-    this.#secondsUs = seconds * 1_000_000;
-    return true;
-  }
+/** The number that ten digits say, as three words of the text; infinite where one is no digit. */
+function tenDigits(text0: number, text4: number, text8: number): number {
+  const digits0 = text0 ^ DIGITS;
+  const digits4 = text4 ^ DIGITS;
+  const digits8 = text8 ^ (DIGITS & 0xffff);
+  const noDigits =
+    digits0 |
+    (digits0 + NO_DIGIT) |
+    digits4 |
+    (digits4 + NO_DIGIT) |
+    digits8 |
+    (digits8 + (NO_DIGIT & 0xffff));
+  if ((noDigits & HIGHEST_BITS) !== 0) return Number.POSITIVE_INFINITY;
+  return fourDigits(digits0) * 1_000_000 + fourDigits(digits4) * 100 + twoDigits(digits8);
 }
 
 /** The value of four digits, the first in the lowest byte of a word. */

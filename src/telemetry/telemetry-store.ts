@@ -109,6 +109,8 @@ export class TelemetryStore {
       rawValue: sampleValue,
     } = samples;
     const isRestored = this.#isRestored;
+    const usualUs = this.#intervalUs;
+    const silenceRemembered = this.#silenceRemembered;
     const timestampUs = this.#timestampUs;
     const rawValue = this.#rawValue;
     const arrivedMs = this.#arrivedMs;
@@ -123,7 +125,12 @@ export class TelemetryStore {
       } else if (count[series]! > 0) {
         const intervalUs = nowUs - timestampUs[series]!;
         // Equal or earlier timestamps tell of a coarse clock or one that was set back, not of a rate.
-        if (intervalUs > 0) this.#learnInterval(series, intervalUs);
+        if (intervalUs > 0) {
+          const usual = usualUs[series]!;
+          const isCommon = intervalUs <= usual * STALE_AFTER_INTERVALS && silenceRemembered[series] === 0;
+          if (isCommon) usualUs[series] = usual + (intervalUs - usual) * INTERVAL_WEIGHT;
+          else this.#learnInterval(series, intervalUs);
+        }
       }
       timestampUs[series] = nowUs;
       rawValue[series] = sampleValue[index]!;
