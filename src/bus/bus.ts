@@ -294,8 +294,9 @@ export class Bus {
 
   #takeFrames(thread: BusThread, batch: FrameBatch): void {
     this.#frames += batch.count;
-    this.#traffic.observe(batch);
-    this.#controller.observe(batch);
+    const errorFrames = this.#traffic.observe(batch);
+    // Of a controller that is off the bus, any frame tells.
+    if (errorFrames > 0 || this.#busOffSinceUs !== null) this.#controller.observe(batch);
     const silentMs = this.#silence.observe(batch, performance.now());
     if (silentMs !== null) this.#endSilence(silentMs);
     this.#options.onFrames(batch, () => this.#giveBack(thread, batch));

@@ -105,12 +105,16 @@ export class TrafficMeter {
     this.#bitrates = bitrates;
   }
 
-  observe(batch: FrameBatch): void {
-    const { count } = batch;
+  /** Returns how many error frames there are among them. */
+  observe(batch: FrameBatch): number {
+    const { count, flags } = batch;
     const bytesBefore = this.#windowBytes;
+    let errorFrames = 0;
     for (let at = 0; at < count; at++) {
       at = this.#countPlain(batch, at);
-      if (at < count) this.#countOther(batch, at);
+      if (at === count) break;
+      if ((flags[at]! & FRAME_FLAG.ERROR) !== 0) errorFrames++;
+      else this.#countOther(batch, at);
     }
     this.#bytes += this.#windowBytes - bytesBefore;
     for (const place of this.#touched) {
@@ -119,6 +123,7 @@ export class TrafficMeter {
     }
     this.#touched.length = 0;
     this.#update();
+    return errorFrames;
   }
 
   /**
@@ -147,7 +152,6 @@ export class TrafficMeter {
 
   #countOther({ canId, flags, payloadBytes }: FrameBatch, at: number): void {
     const frameFlags = flags[at]!;
-    if ((frameFlags & FRAME_FLAG.ERROR) !== 0) return;
     const isExtended = (frameFlags & FRAME_FLAG.EXTENDED) !== 0;
     const place = isExtended ? this.#placeOf(canId[at]!) : canId[at]!;
     const length = (frameFlags & FRAME_FLAG.REMOTE) === 0 ? payloadBytes[at]! : 0;

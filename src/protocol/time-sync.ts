@@ -89,7 +89,8 @@ export class TimeSync {
     const { payloadWords, count } = frames;
     let isDated = this.#sourceClock.nodes > 0;
     for (let at = 0; at < count; at++) {
-      // One comparison a frame is all that it costs while no node's time is known.
+      if (!isDated) at = nextTimeFrame(frames, at);
+      if (at === count) break;
       if ((payloadWords[2 * at]! & TIME_MASK) === TIME_WORD) {
         this.#take(frames, at);
         isDated = this.#sourceClock.nodes > 0;
@@ -187,6 +188,13 @@ export function roundTripSample({ nodeId, roundTripUs }: RoundTrip): {
     valueType: VALUE_TYPE.UINT24,
   };
   return { key, rawValue: Math.round(roundTripUs / 1000) };
+}
+
+/** The index of the first time frame from `start` on; the count where there is none. A loop by itself: it runs for every frame of a log. */
+function nextTimeFrame({ payloadWords, count }: FrameBatch, start: number): number {
+  let at = start;
+  while (at < count && (payloadWords[2 * at]! & TIME_MASK) !== TIME_WORD) at++;
+  return at;
 }
 
 function isKartFrame({ flags, payloadBytes }: FrameBatch, at: number): boolean {
