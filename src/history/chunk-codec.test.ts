@@ -64,7 +64,7 @@ test('decoding what was encoded gives every column back, wherever the bytes lie'
     fc.property(fc.oneof(anySamples, narrowSamples), fc.nat({ max: 9 }), (samples, offset) => {
       const columns = columnsOf(samples);
       const firstUs = columns.timestampUs[0] ?? 0;
-      const chunk = movedBy(offset, encodeChunk(columns));
+      const chunk = movedBy(offset, encodeChunk(columns).bytes);
       assertSame(decodeChunk(chunk, samples.length, firstUs), columns);
       // A Buffer's slice shares its memory, which a Uint8Array's doesn't.
       const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
@@ -77,7 +77,7 @@ test('decoding what was encoded gives every column back, wherever the bytes lie'
 test('ordinary samples take 7 bytes each, those of a large or slow vehicle 10, and any others up to 18', () => {
   const ordinary = Array.from({ length: 1000 }, (_, index) => [NOW_US + index * 100, index, index % 120]);
   const size = (samples: readonly number[][]) =>
-    encodeChunk(columnsOf(samples as [number, number, number][])).byteLength;
+    encodeChunk(columnsOf(samples as [number, number, number][])).bytes.byteLength;
   assert.equal(size(ordinary), 8 + 7 * 1000);
   assert.equal(size([...ordinary, [NOW_US + 2 ** 24, 2 ** 23, 256]]), 8 + 4 + 4 + 10 * 1001);
   assert.equal(size([...ordinary, [NOW_US - 1, 0.5, 256]]), 8 + 18 * 1001);
@@ -98,7 +98,7 @@ test('a chunk cut anywhere is corrupt', () => {
     [NOW_US + 5, -0, 7],
     [NOW_US + 3, 2, 65_535],
   ]);
-  const chunk = encodeChunk(columns);
+  const chunk = encodeChunk(columns).bytes;
   for (let bytes = 0; bytes < chunk.length; bytes++) {
     assert.throws(() => decodeChunk(chunk.subarray(0, bytes), 3, NOW_US), { code: 'HISTORY_CHUNK_CORRUPT' });
   }
@@ -129,7 +129,7 @@ test('a changed byte or another count decodes or is said to be corrupt', () => {
       fc.nat({ max: 255 }),
       fc.nat({ max: 70 }),
       (samples, at, byte, count) => {
-        const chunk = encodeChunk(columnsOf(samples));
+        const chunk = encodeChunk(columnsOf(samples)).bytes;
         assertDecodesOrIsCorrupt(chunk, count);
         chunk[at % chunk.length] = byte;
         assertDecodesOrIsCorrupt(chunk, samples.length);

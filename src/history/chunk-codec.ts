@@ -32,47 +32,123 @@ export interface SampleColumns {
   readonly series: Uint32Array | Uint16Array;
 }
 
-/** What columns come to, all that is needed to choose how to write them. */
-export interface Survey {
-  /** The least and the greatest timestamp. */
+/** A chunk, and the least and the greatest timestamp in it. */
+export interface EncodedChunk {
+  readonly bytes: Uint8Array;
   readonly minUs: number;
   readonly maxUs: number;
-  readonly valueForm: Form;
-  /** Not below the greatest series. */
-  readonly seriesUnion: number;
 }
 
-/**
- * Writes columns: timestamps are safe integers, values are finite, series are below 65,536. A caller that has looked
- * through them already gives what it found.
- */
-export function encodeChunk(
-  columns: SampleColumns,
-  { minUs, maxUs, valueForm, seriesUnion }: Survey = surveyOf(columns),
-): Uint8Array {
-  const { timestampUs, rawValue, series } = columns;
+/** Writes columns of one sample at least: timestamps are safe integers, values are finite, series are below 65,536. */
+export function encodeChunk(columns: SampleColumns): EncodedChunk {
+  return encodeNarrow(columns) ?? encodeWide(columns);
+}
+
+/** Where timestamps and values are narrow, as nearly all are, one loop looks at them and writes them; else null. */
+function encodeNarrow(columns: SampleColumns): EncodedChunk | null {
+  const { timestampUs, series } = columns;
   const count = timestampUs.length;
-  const firstUs = timestampUs[0] ?? 0;
+  const { timeAt, valueAt, seriesAt, end } = layOut(count, FORM.NARROW, FORM.NARROW, SERIES_UINT16);
+  const buffer = new ArrayBuffer(end);
+  const written = writeNarrow(columns, buffer, timeAt, valueAt);
+  if (written === null) return null;
+  const isUint8 = written.seriesUnion < 256;
+  const bytes = new Uint8Array(buffer, 0, isUint8 ? seriesAt + count : end);
+  bytes.set([VERSION, FORM.NARROW, FORM.NARROW, isUint8 ? SERIES_UINT8 : SERIES_UINT16]);
+  if (isUint8) bytes.set(series, seriesAt);
+  else new Uint16Array(buffer, seriesAt, count).set(series);
+  // No offset is below 0.
+  const minUs = timestampUs[0]!;
+  return { bytes, minUs, maxUs: minUs + written.offsetMax };
+}
+
+/** Four numbers are three words. */
+function writeNarrow(
+  { timestampUs, rawValue, series }: SampleColumns,
+  buffer: ArrayBuffer,
+  timeAt: number,
+  valueAt: number,
+): { readonly offsetMax: number; readonly seriesUnion: number } | null {
+  const count = timestampUs.length;
+  const firstUs = timestampUs[0]!;
+  const groups = count >> 2;
+  const timeWords = new Int32Array(buffer, timeAt, 3 * groups);
+  const valueWords = new Int32Array(buffer, valueAt, 3 * groups);
+  let offsetMax = 0;
+  let seriesUnion = 0;
+  for (let group = 0; group < groups; group++) {
+    const at = 4 * group;
+    const word = 3 * group;
+    const us0 = timestampUs[at]! - firstUs;
+    const us1 = timestampUs[at + 1]! - firstUs;
+    const us2 = timestampUs[at + 2]! - firstUs;
+    const us3 = timestampUs[at + 3]! - firstUs;
+    const time0 = us0 | 0;
+    const time1 = us1 | 0;
+    const time2 = us2 | 0;
+    const time3 = us3 | 0;
+    if (time0 !== us0 || time1 !== us1 || time2 !== us2 || time3 !== us3) return null;
+    // Neither below 0 nor above UINT24_MAX.
+    if ((time0 | time1 | time2 | time3) >>> 24 !== 0) return null;
+    offsetMax = Math.max(offsetMax, time0, time1, time2, time3);
+    timeWords[word] = time0 | (time1 << 24);
+    timeWords[word + 1] = (time1 >> 8) | (time2 << 16);
+    timeWords[word + 2] = (time2 >> 16) | (time3 << 8);
+
+    const value0 = rawValue[at]! | 0;
+    const value1 = rawValue[at + 1]! | 0;
+    const value2 = rawValue[at + 2]! | 0;
+    const value3 = rawValue[at + 3]! | 0;
+    const areIntegers =
+      Object.is(value0, rawValue[at]) &&
+      Object.is(value1, rawValue[at + 1]) &&
+      Object.is(value2, rawValue[at + 2]) &&
+      Object.is(value3, rawValue[at + 3]);
+    if (!areIntegers || !(isInt24(value0) && isInt24(value1) && isInt24(value2) && isInt24(value3)))
+      return null;
+    valueWords[word] = (value0 & UINT24_MAX) | (value1 << 24);
+    valueWords[word + 1] = ((value1 >> 8) & 0xffff) | (value2 << 16);
+    valueWords[word + 2] = ((value2 >> 16) & 0xff) | (value3 << 8);
+    seriesUnion |= series[at]! | series[at + 1]! | series[at + 2]! | series[at + 3]!;
+  }
+  const bytes = new Uint8Array(buffer);
+  for (let at = 4 * groups; at < count; at++) {
+    const offset = timestampUs[at]! - firstUs;
+    if (!(offset >= 0 && offset <= UINT24_MAX) || narrowest(rawValue[at]!) !== FORM.NARROW) return null;
+    offsetMax = Math.max(offsetMax, offset);
+    writeInt24(bytes, timeAt + 3 * at, offset);
+    writeInt24(bytes, valueAt + 3 * at, rawValue[at]!);
+    seriesUnion |= series[at]!;
+  }
+  return { offsetMax, seriesUnion };
+}
+
+/** The same where one column at least is wider. */
+function encodeWide({ timestampUs, rawValue, series }: SampleColumns): EncodedChunk {
+  const count = timestampUs.length;
+  const firstUs = timestampUs[0]!;
+  const { minUs, maxUs } = timeRangeOf(timestampUs);
   const timeForm = timeFormOf(minUs, maxUs, firstUs);
-  const seriesForm = seriesUnion < 256 ? SERIES_UINT8 : SERIES_UINT16;
+  const valueForm = valueFormOf(rawValue);
+  const seriesForm = areUint8(series) ? SERIES_UINT8 : SERIES_UINT16;
   const { timeAt, valueAt, seriesAt, end } = layOut(count, timeForm, valueForm, seriesForm);
 
   const buffer = new ArrayBuffer(end);
   const bytes = new Uint8Array(buffer);
   bytes.set([VERSION, timeForm, valueForm, seriesForm]);
-  if (timeForm === FORM.NARROW) writeNarrow(bytes, timeAt, timestampUs, firstUs);
-  else if (timeForm === FORM.WIDE) {
-    const offsets = new Uint32Array(buffer, timeAt, count);
-    for (let index = 0; index < count; index++) offsets[index] = timestampUs[index]! - firstUs;
-  } else new Float64Array(buffer, timeAt, count).set(timestampUs);
-
-  if (valueForm === FORM.NARROW) writeNarrow(bytes, valueAt, rawValue, 0);
+  if (timeForm === FORM.DOUBLE) new Float64Array(buffer, timeAt, count).set(timestampUs);
+  else {
+    const offsets = timestampUs.map((us) => us - firstUs);
+    if (timeForm === FORM.WIDE) new Uint32Array(buffer, timeAt, count).set(offsets);
+    else for (let at = 0; at < count; at++) writeInt24(bytes, timeAt + 3 * at, offsets[at]!);
+  }
+  if (valueForm === FORM.DOUBLE) new Float64Array(buffer, valueAt, count).set(rawValue);
   else if (valueForm === FORM.WIDE) new Int32Array(buffer, valueAt, count).set(rawValue);
-  else new Float64Array(buffer, valueAt, count).set(rawValue);
+  else for (let at = 0; at < count; at++) writeInt24(bytes, valueAt + 3 * at, rawValue[at]!);
 
   if (seriesForm === SERIES_UINT8) bytes.set(series, seriesAt);
   else new Uint16Array(buffer, seriesAt, count).set(series);
-  return bytes;
+  return { bytes, minUs, maxUs };
 }
 
 /** Where the columns begin, each at a multiple of 8 bytes, and where the last ends. */
@@ -180,25 +256,10 @@ function readNarrow<Column extends Uint32Array | Int32Array>(
   return numbers;
 }
 
-/** Four numbers are three words. */
-function writeNarrow(bytes: Uint8Array, at: number, numbers: Float64Array, base: number): void {
-  const groups = numbers.length >> 2;
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, 3 * groups);
-  for (let group = 0; group < groups; group++) {
-    const first = 4 * group;
-    const second = numbers[first + 1]! - base;
-    const third = numbers[first + 2]! - base;
-    words[3 * group] = ((numbers[first]! - base) & UINT24_MAX) | (second << 24);
-    words[3 * group + 1] = ((second >> 8) & 0xffff) | (third << 16);
-    words[3 * group + 2] = ((third >> 16) & 0xff) | ((numbers[first + 3]! - base) << 8);
-  }
-  at += 12 * groups;
-  for (let index = 4 * groups; index < numbers.length; index++, at += 3) {
-    const number = numbers[index]! - base;
-    bytes[at] = number;
-    bytes[at + 1] = number >> 8;
-    bytes[at + 2] = number >> 16;
-  }
+function writeInt24(bytes: Uint8Array, at: number, number: number): void {
+  bytes[at] = number;
+  bytes[at + 1] = number >> 8;
+  bytes[at + 2] = number >> 16;
 }
 
 // Plain loops: `every` and `from` with a callback take ten times as long, and this runs for every sample.
@@ -209,24 +270,41 @@ function addedTo(firstUs: number, offsets: Uint32Array): Float64Array {
   return timestampUs;
 }
 
-/** Looks through columns, all three in one loop: each loop more costs a nanosecond a sample, and a start the time of its compiler. */
-export function surveyOf({ timestampUs, rawValue, series }: SampleColumns): Survey {
+function timeRangeOf(timestampUs: Float64Array): { readonly minUs: number; readonly maxUs: number } {
   let minUs = Number.POSITIVE_INFINITY;
   let maxUs = Number.NEGATIVE_INFINITY;
-  let valueForm: Form = FORM.NARROW;
-  let seriesUnion = 0;
   for (let index = 0; index < timestampUs.length; index++) {
     const us = timestampUs[index]!;
     if (us < minUs) minUs = us;
     if (us > maxUs) maxUs = us;
-    const value = rawValue[index]!;
-    // -0 is no integer: it would come back as 0.
-    if (!Object.is(value | 0, value)) valueForm = FORM.DOUBLE;
-    else if (valueForm === FORM.NARROW && (value > INT24_MAX || value < -INT24_MAX - 1))
-      valueForm = FORM.WIDE;
-    seriesUnion |= series[index]!;
   }
-  return { minUs, maxUs, valueForm, seriesUnion };
+  return { minUs, maxUs };
+}
+
+function valueFormOf(rawValue: Float64Array): Form {
+  let form: Form = FORM.NARROW;
+  for (let index = 0; index < rawValue.length; index++) {
+    const value = narrowest(rawValue[index]!);
+    // The less narrow, the lower.
+    if (value < form) form = value;
+  }
+  return form;
+}
+
+function narrowest(value: number): Form {
+  // -0 is no integer: it would come back as 0.
+  if (!Object.is(value | 0, value)) return FORM.DOUBLE;
+  return isInt24(value) ? FORM.NARROW : FORM.WIDE;
+}
+
+function isInt24(value: number): boolean {
+  return value >= -INT24_MAX - 1 && value <= INT24_MAX;
+}
+
+function areUint8(series: Uint32Array | Uint16Array): boolean {
+  let union = 0;
+  for (let index = 0; index < series.length; index++) union |= series[index]!;
+  return union < 256;
 }
 
 function timeFormOf(minUs: number, maxUs: number, firstUs: number): Form {

@@ -4,7 +4,7 @@ import type { SeriesRecord } from '../protocol/series-table.ts';
 import { type ClockChange, type ClockReading, NO_CLOCK } from '../shared/clock.ts';
 import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SEQ_RESERVED, SERIES_MAX } from '../shared/limits.ts';
 import { BlockQuarantine } from './block-quarantine.ts';
-import { encodeChunk, type SampleColumns, surveyOf } from './chunk-codec.ts';
+import { encodeChunk, type SampleColumns } from './chunk-codec.ts';
 import type { CorrectedSpan } from './clock-ledger.ts';
 import { ClockSettlement, type Settled } from './clock-settlement.ts';
 import { Compactor } from './compactor.ts';
@@ -354,12 +354,10 @@ export class HistoryWriter {
     const series = batch.series.subarray(start, end);
     const columns = { timestampUs, rawValue, series };
     this.#keepLatest(columns, firstSeq);
-    const survey = surveyOf(columns);
-    const { minUs, maxUs } = survey;
+    const { bytes, minUs, maxUs } = encodeChunk(columns);
     if (maxUs > this.#newestUs) this.#newestUs = maxUs;
-    const samples = encodeChunk(columns, survey);
     this.#chunksPending++;
-    this.#insertChunk.run(firstSeq, end - start, timestampUs[0]!, minUs, maxUs, samples);
+    this.#insertChunk.run(firstSeq, end - start, timestampUs[0]!, minUs, maxUs, bytes);
   }
 
   #keepLatest({ timestampUs, rawValue, series }: SampleColumns, firstSeq: number): void {

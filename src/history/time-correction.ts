@@ -79,7 +79,7 @@ function correctWholeTimestamps(
     );
     if (columns === null) continue;
     const timestampUs = columns.timestampUs.map((us) => us + shiftUs);
-    update.run(encodeChunk({ ...columns, timestampUs }), row.first_seq);
+    update.run(encodeChunk({ ...columns, timestampUs }).bytes, row.first_seq);
   }
 }
 
