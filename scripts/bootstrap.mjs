@@ -233,7 +233,7 @@ const NODE_FLAGS = ['--max-semi-space-size=2'];
 function environment() {
   return {
     NODE_COMPILE_CACHE: join(PROJECT_DIR, '.cache/compile'),
-    MALLOC_ARENA_MAX: '2',
+    MALLOC_ARENA_MAX: '4',
     ...process.env,
   };
 }
