@@ -19,27 +19,23 @@ import {
   trialOptions,
   wholeDrive,
 } from './history-trial.ts';
-import { peakRssMiB } from './process-figures.ts';
 
 /** The drive in the collector's history: the store, its threads and its file as the service has them. */
 
-async function measureQueries({ path, hours }: TrialOptions): Promise<Queries> {
-  const store = await openStore(path, new SeriesTable(registry));
-  await settleStore();
+async function measureQueries({ hours }: TrialOptions): Promise<Queries> {
   const points = signalPoints(store);
-  const queries = {
+  return {
     signalHour: await timed(() => querySignal(store, middleHour(hours))),
     signalWhole: points === null ? null : await timed(() => points(wholeDrive(hours))),
     newest: await timed(() => queryNewest(store)),
   };
-  await store.close();
-  return queries;
 }
 
 const options = trialOptions();
 const registry = ProtocolRegistry.load();
 const table = new SeriesTable(registry);
 const store = await openStore(options.path, table);
+let queries: Queries | null = null;
 const recorded = await recordDrive(options, registry, {
   table,
   get samples() {
@@ -48,12 +44,14 @@ const recorded = await recordDrive(options, registry, {
   handOver: () => store.handOver(),
   commit: () => store.flush(),
   settle: settleStore,
+  async ask() {
+    if (options.withQueries) queries = await measureQueries(options);
+  },
   close: () => store.close(),
 });
 checkStored(store, recorded.samples);
 answer({
   ...recorded,
   fileBytes: databaseBytes(options.path),
-  queries: options.withQueries ? await measureQueries(options) : null,
-  wholePeakRssMiB: peakRssMiB(),
+  queries,
 });

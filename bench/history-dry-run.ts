@@ -17,6 +17,7 @@ const recorder = {
   handOver: empty,
   commit: empty,
   settle() {},
+  ask() {},
   close() {},
 };
 answer(await recordDrive(trialOptions(), registry, recorder));

@@ -16,7 +16,6 @@ import {
   trialOptions,
   wholeDrive,
 } from './history-trial.ts';
-import { peakRssMiB } from './process-figures.ts';
 
 /**
  * The reference: a row per sample, in the way one would do it with SQLite alone. WAL with FULL syncs, as
@@ -34,9 +33,7 @@ function open(path: string): DatabaseSync {
   return database;
 }
 
-function recorder(path: string, table: SeriesTable): Recorder {
-  const database = open(path);
-  database.exec(SCHEMA);
+function recorder(database: DatabaseSync, table: SeriesTable, ask: () => Promise<void>): Recorder {
   const insert = database.prepare('INSERT INTO samples (signal, timestamp_us, value) VALUES (?, ?, ?)');
   const samples = SampleBatch.allocate();
 
@@ -57,17 +54,21 @@ function recorder(path: string, table: SeriesTable): Recorder {
       database.exec('COMMIT');
     },
     settle() {},
+    ask,
     close: () => database.close(),
   };
 }
 
-async function measureQueries({ path, hours }: TrialOptions, table: SeriesTable): Promise<Queries> {
+async function measureQueries(
+  database: DatabaseSync,
+  { hours }: TrialOptions,
+  table: SeriesTable,
+): Promise<Queries> {
   const signal = table
     .since(0)
     .find((series) =>
       Object.entries(SIGNAL).every(([key, value]) => series[key as keyof typeof SIGNAL] === value),
     )!.index;
-  const database = open(path);
 
   const hour = middleHour(hours);
   const selectHour = database.prepare(
@@ -94,7 +95,7 @@ async function measureQueries({ path, hours }: TrialOptions, table: SeriesTable)
     `SELECT id, signal, timestamp_us, value FROM samples ORDER BY id DESC LIMIT ${NEWEST_SAMPLES}`,
   );
 
-  const queries = {
+  return {
     signalHour: await timed(() => selectHour.all(signal, hour.fromUs, hour.toUs).length),
     signalWhole: await timed(() => {
       const [from, to, width] = [BigInt(whole.fromUs), BigInt(whole.toUs), BigInt(widthUs)];
@@ -108,8 +109,6 @@ async function measureQueries({ path, hours }: TrialOptions, table: SeriesTable)
       return text.length > 0 ? rows.length : 0;
     }),
   };
-  database.close();
-  return queries;
 }
 
 interface SampleRow {
@@ -141,10 +140,14 @@ function reply(row: SampleRow, table: SeriesTable): SampleReply {
 const options = trialOptions();
 const registry = ProtocolRegistry.load();
 const table = new SeriesTable(registry);
-const recorded = await recordDrive(options, registry, recorder(options.path, table));
-answer({
-  ...recorded,
-  fileBytes: databaseBytes(options.path),
-  queries: options.withQueries ? await measureQueries(options, table) : null,
-  wholePeakRssMiB: peakRssMiB(),
-});
+const database = open(options.path);
+database.exec(SCHEMA);
+let queries: Queries | null = null;
+const recorded = await recordDrive(
+  options,
+  registry,
+  recorder(database, table, async () => {
+    if (options.withQueries) queries = await measureQueries(database, options, table);
+  }),
+);
+answer({ ...recorded, fileBytes: databaseBytes(options.path), queries });

@@ -13,8 +13,6 @@ export interface Trial extends Recorded {
   /** The whole file, after everything is in it. */
   readonly fileBytes: number;
   readonly queries: Queries | null;
-  /** Queries included. */
-  readonly wholePeakRssMiB: number;
 }
 
 export interface Queries {

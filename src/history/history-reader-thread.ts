@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorCode, errorMessage } from '../shared/errors.ts';
+import { collectGarbage } from '../shared/garbage.ts';
 import { openForReading } from './database.ts';
 import type { Answer, FromReader, HistoryThreadData, Question, ToReader } from './history-messages.ts';
 import { buffersOfColumns } from './history-query.ts';
@@ -29,6 +30,7 @@ port.on('message', (message: ToReader) => {
   } catch (error) {
     post({ kind: 'failed', id, error: { code: errorCode(error), message: errorMessage(error) } });
   }
+  collectGarbage();
 });
 
 function answerTo(question: Question): Answer {

@@ -223,11 +223,15 @@ export const SEQ_RESERVED = 2 ** 22;
 /** Chunks that make a segment however few their samples are: an hour of a quiet bus, flushed each second. */
 export const SEGMENT_CHUNKS_MAX = 4096;
 
+/** Buffers that the history's reader throws away before it has them collected (garbage.ts): five hours of one signal. */
+export const GARBAGE_BYTES_MAX = 4 * 1024 * 1024;
+
 /**
  * Leaders whose clocks a reader keeps: a block follows one of the last three of its node (LEADERS_TRIED_MAX of
  * the compactor), and is one of those itself while it is read.
  */
 export const LEADER_CLOCKS_KEPT = 4;
+
 /** So much of SQLite's log is taken over into the database file at once: some minutes of the kart. */
 export const WAL_CHECKPOINT_BYTES = 7 * 1024 * 1024;
 
