@@ -234,7 +234,7 @@ function environment() {
   return {
     NODE_COMPILE_CACHE: join(PROJECT_DIR, '.cache/compile'),
     MALLOC_ARENA_MAX: '4',
-    MALLOC_MMAP_THRESHOLD_: '1048576',
+    MALLOC_MMAP_THRESHOLD_: '131072',
     ...process.env,
   };
 }
