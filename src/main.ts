@@ -3,6 +3,7 @@ import { createServer } from './api/server.ts';
 import type { CollectorConfig } from './config/schema.ts';
 import { type Pipeline, startPipeline } from './pipeline.ts';
 import { statusReporter } from './status.ts';
+import { VERSION } from './version.ts';
 
 export interface Collector {
   readonly pipeline: Pipeline;
@@ -15,10 +16,12 @@ export interface Collector {
 export async function startCollector(config: CollectorConfig, log: Logger): Promise<Collector> {
   const pipeline = await startPipeline(config, log);
   try {
-    const { registry, sources, state, history } = pipeline;
+    const { registry, sources, state, feed, history } = pipeline;
     const server = createServer({
+      version: VERSION,
       registry,
       state,
+      feed,
       history,
       status: statusReporter(config, pipeline),
       isSimulated: sources.some(({ bus }) => bus.isSimulated),

@@ -26,6 +26,7 @@ import { type ClockChange, wallClockUs } from './shared/clock.ts';
 import { errorMessage } from './shared/errors.ts';
 import { rateLimited } from './shared/log.ts';
 import { Turns } from './shared/turns.ts';
+import { LiveFeed } from './telemetry/live-feed.ts';
 import { TelemetryStore } from './telemetry/telemetry-store.ts';
 
 /** A bus, what decodes its frames, and what keeps the time of its nodes. */
@@ -40,6 +41,8 @@ export interface Pipeline {
   readonly registry: ProtocolRegistry;
   readonly sources: readonly Source[];
   readonly state: TelemetryStore;
+  /** The newest samples, for those who follow them as they come. */
+  readonly feed: LiveFeed;
   readonly history: PersistentTelemetryStore;
   readonly clock: ClockWatch;
   /** Null where no recording is wanted. */
@@ -67,6 +70,7 @@ export interface PipelineConfig {
  * Starts the data path, stage by stage:
  *
  *   bus worker ─ frame batch ─▶ decoder ─ sample batch ─▶ state
+ *              │                                     ├──▶ live feed
  *              │                                     └──▶ history writer
  *              └ copied, if wanted ─▶ recorder
  *
@@ -85,6 +89,7 @@ export async function startPipeline(
   const busIds = busComponentIds(busNames);
   const table = new SeriesTable(registry);
   const state = new TelemetryStore(table);
+  const feed = new LiveFeed(table);
   // Only what an interface brings is stamped by the system's clock: logs bear their own times.
   const isSystemTime = config.buses.every(({ spec }) => spec.kind === 'socketcan');
   const clock = new ClockWatch(takeClockChange, isSystemTime, systemClock);
@@ -106,6 +111,7 @@ export async function startPipeline(
   const configured = new Set(busNames);
   const states = stored.states.filter(({ series }) => configured.has(table.at(series).bus));
   state.restore(states, wallClockUs());
+  feed.begin(history.samples.firstSeq);
 
   const recorder = createRecorder(config, log);
   recorder?.start();
@@ -115,6 +121,7 @@ export async function startPipeline(
     const { stepUs, correctionUs } = change;
     if (correctionUs !== 0 && history.uncertainFromSeq !== null) {
       state.correct(history.uncertainFromSeq, correctionUs);
+      feed.correct(history.uncertainFromSeq, correctionUs);
     }
     history.changeClock(change, wallClockUs());
     tellStep(log, stepUs, correctionUs);
@@ -125,7 +132,14 @@ export async function startPipeline(
     if (clock.isSettling) correctTimestamps(samples, first, clock);
     state.apply(samples, first);
     if (timestampResolutionUs > 1) roundTimestamps(samples, first, timestampResolutionUs);
+    feed.take(samples, first);
     if (samples.isFull) history.handOver();
+  }
+
+  /** Ahead of whoever follows the feed, the history: it has what they are told of. */
+  function publish(): void {
+    history.publish();
+    feed.publish();
   }
 
   /** A sample of our own, that no frame has brought. */
@@ -143,7 +157,7 @@ export async function startPipeline(
     for (const [series, rawValue] of signals.changes(reading)) {
       takeSample(series, reading.timestampUs, rawValue);
     }
-    history.publish();
+    publish();
   }
 
   function takeRoundTrip({ decoder }: Source, roundTrip: RoundTrip): void {
@@ -165,7 +179,7 @@ export async function startPipeline(
       takeSamples(samples, first);
     }
     for (const roundTrip of roundTrips) takeRoundTrip(source, roundTrip);
-    history.publish();
+    publish();
     release();
   }
 
@@ -214,6 +228,7 @@ export async function startPipeline(
     registry,
     sources,
     state,
+    feed,
     history,
     clock,
     recorder,

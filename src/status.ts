@@ -2,7 +2,7 @@ import { readFile, statfs } from 'node:fs/promises';
 import os from 'node:os';
 import { dirname } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import type { StatusReply } from './api/schemas.ts';
+import type { ServiceStatus, StatusReply } from './api/schemas.ts';
 import type { ControllerStatus } from './bus/controller-monitor.ts';
 import type { IdTraffic } from './bus/traffic-meter.ts';
 import type { CollectorConfig } from './config/schema.ts';
@@ -15,7 +15,7 @@ import { VERSION } from './version.ts';
 const LINUX_TEMPERATURE = '/sys/class/thermal/thermal_zone0/temp';
 
 /** Makes the report behind /api/status from what each stage says of itself. */
-export function statusReporter(config: CollectorConfig, pipeline: Pipeline): () => Promise<StatusReply> {
+export function statusReporter(config: CollectorConfig, pipeline: Pipeline): () => Promise<ServiceStatus> {
   const startedMs = Date.now();
   const startedMonotonicMs = performance.now();
 

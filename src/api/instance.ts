@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify from 'fastify';
 import { explainValidation } from './validation.ts';
@@ -24,6 +25,8 @@ export function createInstance() {
     forceCloseConnections: true,
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    // Clients that offer HTTP/2 (curl --http2, Java's by default) are answered as if they didn't, bodies included.
+    http: { shouldUpgradeCallback: isForWebSocket },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: PATH_PARAMETER_CHARS_MAX },
     schemaErrorFormatter: explainValidation,
     ajv: {
@@ -32,4 +35,8 @@ export function createInstance() {
   })
     .withTypeProvider<TypeBoxTypeProvider>()
     .setSerializerCompiler(() => JSON.stringify);
+}
+
+function isForWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket';
 }

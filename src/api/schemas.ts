@@ -308,6 +308,31 @@ const ClockStatusSchema = Type.Object(
   { title: 'ClockStatus' },
 );
 
+const StreamStatusSchema = Type.Object(
+  {
+    clients: Type.Integer({ description: 'connected now, over WebSocket and as event streams' }),
+    clients_max: Type.Integer(),
+    clients_behind: Type.Integer({ description: 'of those, that take less than there is for them' }),
+    subscriptions: Type.Integer(),
+    selections: QueueSchema,
+    bytes_waiting: Type.Integer({ description: 'for clients, besides what the kernel has taken' }),
+    clients_accepted: Type.Integer({ description: 'since the start, as all that follow' }),
+    clients_refused: Type.Integer({ description: 'as there were too many' }),
+    clients_stalled: Type.Integer({ description: 'closed as they took nothing for too long' }),
+    clients_silent: Type.Integer({ description: 'closed as they gave no sign of life' }),
+    clients_abusive: Type.Integer({
+      description: 'closed as they sent too much, or too much that was wrong',
+    }),
+    messages_sent: Type.Integer(),
+    bytes_sent: Type.Integer(),
+    samples_sent: Type.Integer(),
+    samples_resumed: Type.Integer({ description: 'of those, from the history' }),
+    samples_missed: Type.Integer({ description: 'by clients that were behind' }),
+    gaps: Type.Integer({ description: 'told to clients that resumed from too long ago' }),
+  },
+  { title: 'StreamStatus' },
+);
+
 export const StatusSchema = Type.Object(
   {
     version: Type.String(),
@@ -347,6 +372,7 @@ export const StatusSchema = Type.Object(
       type: ['object', 'null'],
       description: 'null where nothing is recorded',
     }),
+    stream: StreamStatusSchema,
     process: Type.Object({
       pid: Type.Integer(),
       node: Type.String(),
@@ -387,4 +413,7 @@ export type GapReply = Static<typeof GapSchema>;
 export type GapsReply = Static<typeof GapsSchema>;
 export type SampleReply = Static<typeof SampleSchema>;
 export type StatusReply = Static<typeof StatusSchema>;
+export type StreamStatus = Static<typeof StreamStatusSchema>;
+/** What the service tells of itself; the API adds what it knows alone. */
+export type ServiceStatus = Omit<StatusReply, 'stream'>;
 export type ReadinessReply = Static<typeof ReadinessSchema>;

@@ -11,13 +11,17 @@ import { protocolRoutes } from './routes/protocol.ts';
 import { seriesRoutes } from './routes/series.ts';
 import { stateRoutes } from './routes/state.ts';
 import { statusRoutes } from './routes/status.ts';
-import type { ErrorReply } from './schemas.ts';
+import type { ErrorReply, StreamStatus } from './schemas.ts';
 import type { ApiSources } from './sources.ts';
+import { StreamHub } from './stream/stream-hub.ts';
+import { streamRoutes } from './stream/stream-routes.ts';
 
 export interface ApiServer {
   /** Starts to listen; returns the URL. Throws CollectorError API_ADDRESS. */
   listen(config: ApiConfig): Promise<string>;
   close(): Promise<void>;
+  /** What the live stream tells of itself. */
+  streamStats(): StreamStatus;
   /** The Fastify instance, for requests without a network. */
   readonly instance: ApiInstance;
 }
@@ -25,6 +29,7 @@ export interface ApiServer {
 /** Makes the HTTP server over what the service knows. It answers when listen() is called. */
 export function createServer(sources: ApiSources): ApiServer {
   const instance = createInstance();
+  const stream = new StreamHub(sources);
   answerErrors(instance, sources);
   overviewRoutes(instance);
   healthRoutes(instance, sources);
@@ -32,7 +37,8 @@ export function createServer(sources: ApiSources): ApiServer {
   historyRoutes(instance, sources);
   seriesRoutes(instance, sources);
   gapsRoutes(instance, sources);
-  statusRoutes(instance, sources);
+  streamRoutes(instance, sources, stream);
+  statusRoutes(instance, sources, stream);
   protocolRoutes(instance, sources);
   return {
     instance,
@@ -44,6 +50,7 @@ export function createServer(sources: ApiSources): ApiServer {
       }
     },
     close: () => instance.close(),
+    streamStats: () => stream.stats(),
   };
 }
 
@@ -59,7 +66,7 @@ function answerErrors(instance: ApiInstance, { log }: ApiSources): void {
   });
   instance.setNotFoundHandler((request, reply) => {
     const paths =
-      'GET /api/state/current, /api/state/history, /api/state/component/{component_type}/{component_id}, /api/series, /api/gaps, /api/status, /api/protocol, /healthz, /readyz';
+      'GET /api/state/current, /api/state/history, /api/state/component/{component_type}/{component_id}, /api/series, /api/gaps, /api/stream, /api/events, /api/status, /api/protocol, /healthz, /readyz';
     const message = `There is nothing at ${request.method} ${request.url.split('?')[0]}. There is: ${paths}.`;
     return reply.code(404).send(errorReply(404, 'ROUTE_NOT_FOUND', message));
   });

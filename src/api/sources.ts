@@ -2,15 +2,19 @@ import type { Logger } from 'pino';
 import type { GapQuery } from '../history/gap.ts';
 import type { HistoryPage, HistoryQuery, SeriesQuery } from '../history/history-query.ts';
 import type { ProtocolRegistry } from '../protocol/protocol-registry.ts';
+import type { SeriesRecord } from '../protocol/series-table.ts';
 import type { SignalState, StateFilter } from '../telemetry/telemetry-store.ts';
-import type { StatusReply } from './schemas.ts';
+import type { ServiceStatus } from './schemas.ts';
 
 /** All that the API knows of the service: what it may read, and nothing that it could change. */
 export interface ApiSources {
+  /** Of the service. */
+  readonly version: string;
   readonly registry: ProtocolRegistry;
   readonly state: StateReader;
+  readonly feed: FeedSource;
   readonly history: HistorySource;
-  status(): Promise<StatusReply>;
+  status(): Promise<ServiceStatus>;
   /** Whether any bus is simulated. */
   readonly isSimulated: boolean;
   readonly log: Logger;
@@ -18,9 +22,39 @@ export interface ApiSources {
 
 export interface StateReader {
   current(filter?: StateFilter): Iterable<SignalState>;
+  // Of a series, by its index: samples that it had, and the latest.
+  countOf(series: number): number;
+  seqOf(series: number): number;
+  timestampUsOf(series: number): number;
+  rawValueOf(series: number): number;
+}
+
+/** Samples as they come. */
+export interface FeedSource {
+  /** The number of the newest. */
+  readonly seq: number;
+  readonly seriesCount: number;
+  seriesAt(index: number): FeedSeries;
+  /** The oldest number whose sample is held, with all after it; the next one's where none is. */
+  readonly heldFromSeq: number;
+  // Of a sample that is held, by its number.
+  seriesOf(seq: number): number;
+  timestampUsOf(seq: number): number;
+  rawValueOf(seq: number): number;
+  /** Counts up when timestamps of samples that are held were corrected. */
+  readonly correctionCount: number;
+  /** Calls back whenever samples have come, until the function that it returns is called. */
+  follow(follower: () => void): () => void;
+}
+
+export interface FeedSeries extends SeriesRecord {
+  /** Whether samples may still come: its signal's definition is the one in force. */
+  readonly isCurrent: boolean;
 }
 
 export interface HistorySource {
+  /** The oldest sample that is stored; null where none is. */
+  readonly firstSeq: number | null;
   query(query: HistoryQuery): Promise<HistoryPage>;
   /** Gives the JSON text of SeriesSchema. */
   series(query: SeriesQuery): Promise<Uint8Array>;

@@ -19,17 +19,29 @@ export function explainValidation(errors: FastifySchemaValidationError[], where:
   );
 }
 
-interface Schema {
+/** What of a schema says what is expected. */
+export interface Schema {
   readonly type?: string;
   readonly minimum?: number;
   readonly maximum?: number;
+  readonly maxLength?: number;
+  readonly minItems?: number;
+  readonly maxItems?: number;
+  readonly items?: Schema;
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly { readonly const?: unknown }[];
   readonly properties?: object;
 }
 
-function describeSchema(schema: Schema | undefined): string {
+/** What is expected, in words. */
+export function describeSchema(schema: Schema | undefined): string {
   if (schema?.enum !== undefined) return `one of ${schema.enum.join(', ')}`;
+  if (schema?.type === 'string' && schema.maxLength !== undefined) {
+    return `text of 1 to ${schema.maxLength} characters`;
+  }
+  if (schema?.type === 'array' && schema.maxItems !== undefined) {
+    return `a list of ${schema.minItems ?? 0} to ${schema.maxItems}, each ${describeSchema(schema.items)}`;
+  }
   const type = schema?.type === 'integer' ? 'an integer' : `a ${schema?.type ?? 'valid value'}`;
   if (schema?.minimum !== undefined && schema.maximum !== undefined) {
     return `${type} from ${schema.minimum} to ${schema.maximum}`;
@@ -37,7 +49,8 @@ function describeSchema(schema: Schema | undefined): string {
   return schema?.minimum === undefined ? type : `${type}, ${schema.minimum} or more`;
 }
 
-function shown(data: unknown): string {
-  const text = JSON.stringify(data) ?? String(data);
+/** What was found, for a message. */
+export function shown(data: unknown): string {
+  const text = JSON.stringify(data) ?? 'nothing';
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

@@ -1,5 +1,6 @@
 import type { SeriesRecord } from '../protocol/series-table.ts';
 import type { HistoryFilter, HistoryPage, HistoryQuery, SampleFormat } from './history-query.ts';
+import { packColumns } from './sample-columns.ts';
 import type { Run, RunSamples, WantedSeries } from './sample-runs.ts';
 import { sampleWriter, type WriteSample } from './sample-writer.ts';
 
@@ -26,14 +27,17 @@ export class HistoryPager {
     const toUs = query.toUs ?? Number.POSITIVE_INFINITY;
     const isWhole =
       wanted.isEverything && fromUs === Number.NEGATIVE_INFINITY && toUs === Number.POSITIVE_INFINITY;
-    const writers = this.#writers[query.format];
-    const lines: string[] = [];
+    const page =
+      query.format === 'columns'
+        ? new ColumnsPage()
+        : new TextPage(query.format, this.#series, this.#writers[query.format]);
     let toSkip = query.offset;
     let lastSeq: number | null = null;
     let nextCursor: number | null = null;
 
     search: for (const run of runs) {
       if (run.maxTimestampUs < fromUs || run.minTimestampUs > toUs) continue;
+      if (query.lastSeq !== undefined && run.firstSeq > query.lastSeq) continue;
       if (isWhole && run.count <= toSkip && isWithin(run, query)) {
         toSkip -= run.count;
         continue;
@@ -49,17 +53,69 @@ export class HistoryPager {
           toSkip--;
           continue;
         }
-        if (lines.length === query.limit) {
+        if (page.count === query.limit) {
           // One sample more than was asked for: there is a next page.
           nextCursor = lastSeq;
           break search;
         }
         lastSeq = seqAt(samples, at);
-        writers[sampleSeries] ??= sampleWriter(this.#series[sampleSeries]!, query.format);
-        lines.push(writers[sampleSeries](lastSeq, sampleUs, rawValue[at]!));
+        page.add(sampleSeries, lastSeq, sampleUs, rawValue[at]!);
       }
     }
-    return { text: encodeLines(lines, query), count: lines.length, nextCursor };
+    return { text: page.bytes(), count: page.count, nextCursor };
+  }
+}
+
+/** Samples as text. */
+class TextPage {
+  readonly #format: SampleFormat;
+  readonly #series: readonly SeriesRecord[];
+  readonly #writers: (WriteSample | undefined)[];
+  readonly #lines: string[] = [];
+
+  constructor(format: SampleFormat, series: readonly SeriesRecord[], writers: (WriteSample | undefined)[]) {
+    this.#format = format;
+    this.#series = series;
+    this.#writers = writers;
+  }
+
+  get count(): number {
+    return this.#lines.length;
+  }
+
+  add(series: number, seq: number, timestampUs: number, rawValue: number): void {
+    this.#writers[series] ??= sampleWriter(this.#series[series]!, this.#format);
+    this.#lines.push(this.#writers[series](seq, timestampUs, rawValue));
+  }
+
+  bytes(): Uint8Array {
+    return encodeLines(this.#lines, this.#format);
+  }
+}
+
+/** Samples as columns. */
+class ColumnsPage {
+  readonly #columns = {
+    timestampUs: [] as number[],
+    rawValue: [] as number[],
+    seq: [] as number[],
+    series: [] as number[],
+  };
+
+  get count(): number {
+    return this.#columns.seq.length;
+  }
+
+  add(series: number, seq: number, timestampUs: number, rawValue: number): void {
+    const columns = this.#columns;
+    columns.timestampUs.push(timestampUs);
+    columns.rawValue.push(rawValue);
+    columns.seq.push(seq);
+    columns.series.push(series);
+  }
+
+  bytes(): Uint8Array {
+    return packColumns(this.#columns, 0, this.count);
   }
 }
 
@@ -73,7 +129,8 @@ function wantedSeries(all: readonly SeriesRecord[], filter: HistoryFilter): Want
     wanted++;
   }
   const { componentType, componentId, commandId, messageType, bus } = filter;
-  const key = JSON.stringify([componentType, componentId, commandId, messageType, bus, all.length]);
+  const only = filter.series === undefined ? null : Buffer.from(filter.series).toString('latin1');
+  const key = JSON.stringify([componentType, componentId, commandId, messageType, bus, only, all.length]);
   return { bySeries, isEverything: wanted === all.length, key };
 }
 
@@ -83,26 +140,32 @@ export function passes(series: SeriesRecord, filter: HistoryFilter): boolean {
     (filter.componentId ?? series.componentId) === series.componentId &&
     (filter.commandId ?? series.commandId) === series.commandId &&
     (filter.messageType ?? series.messageType) === series.messageType &&
-    (filter.bus ?? series.bus) === series.bus
+    (filter.bus ?? series.bus) === series.bus &&
+    (filter.series === undefined || filter.series[series.index] === 1)
   );
 }
 
-/** Whether the cursor leaves all of a run. */
-function isWithin({ firstSeq, lastSeq }: Run, { order, cursor }: HistoryQuery): boolean {
-  if (cursor === undefined) return true;
-  return order === 'desc' ? lastSeq < cursor : firstSeq > cursor;
+/** Whether the cursor, and the last number to be looked at, leave all of a run. */
+function isWithin({ firstSeq, lastSeq }: Run, query: HistoryQuery): boolean {
+  const { after, before } = bounds(query);
+  return firstSeq > after && lastSeq < before;
+}
+
+/** Both exclusive. */
+function bounds({ order, cursor, lastSeq = Number.POSITIVE_INFINITY }: HistoryQuery) {
+  return order === 'desc'
+    ? { after: Number.NEGATIVE_INFINITY, before: Math.min(cursor ?? Number.POSITIVE_INFINITY, lastSeq + 1) }
+    : { after: cursor ?? Number.NEGATIVE_INFINITY, before: lastSeq + 1 };
 }
 
 /** The samples of a run that the cursor leaves, as indexes in the query's direction. */
-function range(
-  samples: RunSamples,
-  { order, cursor }: HistoryQuery,
-): { start: number; end: number; step: 1 | -1 } {
-  if (order === 'desc') {
-    const start = cursor === undefined ? samples.count : indexOfSeq(samples, cursor);
-    return { start: start - 1, end: -1, step: -1 };
-  }
-  return { start: cursor === undefined ? 0 : indexOfSeq(samples, cursor + 1), end: samples.count, step: 1 };
+function range(samples: RunSamples, query: HistoryQuery): { start: number; end: number; step: 1 | -1 } {
+  const { after, before } = bounds(query);
+  const first = indexOfSeq(samples, after + 1);
+  const end = Math.max(first, indexOfSeq(samples, before));
+  return query.order === 'desc'
+    ? { start: end - 1, end: first - 1, step: -1 }
+    : { start: first, end, step: 1 };
 }
 
 /** The index of the first sample whose sequence number is `seq` or more; the count where there is none. */
@@ -122,9 +185,9 @@ function seqAt({ seq, firstSeq }: RunSamples, index: number): number {
   return seq === null ? firstSeq + index : seq[index]!;
 }
 
-function encodeLines(lines: readonly string[], query: HistoryQuery): Uint8Array {
-  const joined = lines.join(SEPARATOR[query.format]);
-  if (query.format === 'json') return encoder.encode(`[${joined}]`);
+function encodeLines(lines: readonly string[], format: SampleFormat): Uint8Array {
+  const joined = lines.join(SEPARATOR[format]);
+  if (format === 'json') return encoder.encode(`[${joined}]`);
   return encoder.encode(lines.length === 0 ? '' : `${joined}\n`);
 }
 

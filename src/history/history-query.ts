@@ -5,6 +5,8 @@ export interface HistoryFilter {
   readonly commandId?: number | undefined;
   readonly messageType?: number | undefined;
   readonly bus?: string | undefined;
+  /** 1 for each series that may pass, by index; none beyond. */
+  readonly series?: Uint8Array | undefined;
   /** Inclusive, microseconds since the epoch. */
   readonly fromUs?: number | undefined;
   /** Inclusive, microseconds since the epoch. */
@@ -12,6 +14,9 @@ export interface HistoryFilter {
 }
 
 export type SampleFormat = 'json' | 'ndjson' | 'csv';
+
+/** As text, or as the columns of packColumns(). */
+export type PageFormat = SampleFormat | 'columns';
 
 export interface HistoryQuery extends HistoryFilter {
   /** Samples to give at most. */
@@ -22,12 +27,14 @@ export interface HistoryQuery extends HistoryFilter {
   readonly order: 'asc' | 'desc';
   /** Goes on after the sample with this sequence number, in the direction of `order`. */
   readonly cursor?: number | undefined;
-  /** How the samples are written: a JSON array, a JSON object a line, or CSV without its header. */
-  readonly format: SampleFormat;
+  /** The last sequence number that is looked at, inclusive; all there are unless told. */
+  readonly lastSeq?: number | undefined;
+  /** How the samples are written: a JSON array, a JSON object a line, CSV without its header, or columns. */
+  readonly format: PageFormat;
 }
 
 export interface HistoryPage {
-  /** The samples, written in the query's format; UTF-8. */
+  /** The samples, written in the query's format; text is UTF-8. */
   readonly text: Uint8Array;
   readonly count: number;
   /** The cursor of the next page, or null where there is none. */
@@ -89,6 +96,8 @@ export interface SignalKey {
 /** What the history holds. */
 export interface HistorySize {
   readonly samples: number;
+  /** The sequence number of the oldest sample; null where there is none. */
+  readonly firstSeq: number | null;
   readonly firstTimestampUs: number | null;
   readonly lastTimestampUs: number | null;
   /** Gaps that are kept. */

@@ -12,6 +12,7 @@ import type { ColumnsPage, ColumnsQuery, HistoryFilter, HistoryPage, HistoryQuer
 import { HistoryReader } from './history-reader.ts';
 import { HistoryWriter } from './history-writer.ts';
 import { KEEP_EVERYTHING } from './retention.ts';
+import { SAMPLE_COLUMNS_BYTES, viewColumns } from './sample-columns.ts';
 import { SampleTail } from './sample-tail.ts';
 import { CSV_HEADER } from './sample-writer.ts';
 
@@ -118,6 +119,7 @@ const anyFilter: fc.Arbitrary<HistoryFilter> = fc.record({
   commandId: optional(fc.constantFrom(0, 1)),
   messageType: optional(fc.constantFrom(0, 1, 2)),
   bus: optional(fc.constantFrom('can0', 'can1', SERIES[4]!.bus)),
+  series: fc.option(fc.uint8Array({ max: 1, maxLength: SERIES.length + 1 }), { nil: undefined, freq: 1 }),
   fromUs: optional(anyTimeUs),
   toUs: optional(anyTimeUs),
 });
@@ -129,16 +131,18 @@ const anyQuery: fc.Arbitrary<HistoryQuery> = fc
     order: fc.constantFrom('asc', 'desc'),
     // Any number: in a gap, before the oldest, after the newest.
     cursor: optional(fc.oneof(fc.nat({ max: 120 }), fc.constant(Number.MAX_SAFE_INTEGER))),
-    format: fc.constantFrom('json', 'ndjson', 'csv'),
+    lastSeq: optional(fc.oneof(fc.nat({ max: 120 }), fc.constant(Number.MAX_SAFE_INTEGER))),
+    format: fc.constantFrom('json', 'ndjson', 'csv', 'columns'),
   })
   .map(({ filter, ...rest }) => ({ ...filter, ...rest }) as HistoryQuery);
 
 /** What an array would answer. */
 function modelPage(samples: readonly NumberedSample[], query: HistoryQuery): NumberedSample[] {
-  const { cursor, fromUs, toUs, offset, limit, order } = query;
+  const { cursor, lastSeq = Number.MAX_VALUE, fromUs, toUs, offset, limit, order } = query;
   const inOrder = order === 'asc' ? samples : samples.toReversed();
   return inOrder
     .filter(({ seq }) => cursor === undefined || (order === 'asc' ? seq > cursor : seq < cursor))
+    .filter(({ seq }) => seq <= lastSeq)
     .filter(({ timestampUs }) => timestampUs >= (fromUs ?? 0) && timestampUs <= (toUs ?? Number.MAX_VALUE))
     .filter(({ series }) => {
       const { componentType, componentId, commandId, messageType, bus } = SERIES[series]!;
@@ -147,7 +151,8 @@ function modelPage(samples: readonly NumberedSample[], query: HistoryQuery): Num
         [undefined, componentId].includes(query.componentId) &&
         [undefined, commandId].includes(query.commandId) &&
         [undefined, messageType].includes(query.messageType) &&
-        [undefined, bus].includes(query.bus)
+        [undefined, bus].includes(query.bus) &&
+        (query.series === undefined || query.series[series] === 1)
       );
     })
     .slice(offset, offset + limit);
@@ -175,7 +180,19 @@ function expectedReply({ seq, timestampUs, rawValue, series }: NumberedSample): 
   };
 }
 
-function parsePage({ text }: HistoryPage, { format }: HistoryQuery): object[] {
+function parsePage({ text, count }: HistoryPage, { format }: HistoryQuery): object[] {
+  if (format === 'columns') {
+    assert.equal(text.byteLength, count * SAMPLE_COLUMNS_BYTES);
+    const { timestampUs, rawValue, seq, series } = viewColumns(text, count);
+    return Array.from({ length: count }, (_, at) =>
+      expectedReply({
+        seq: seq[at]!,
+        timestampUs: timestampUs[at]!,
+        rawValue: rawValue[at]!,
+        series: series[at]!,
+      }),
+    );
+  }
   const string = new TextDecoder().decode(text);
   if (format === 'csv') return parseCsv(string);
   const quoted = string.replaceAll(/"timestamp":(\d+\.\d{6}),/g, '"timestamp":"$1",');

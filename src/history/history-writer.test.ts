@@ -116,13 +116,21 @@ describe('a commit', () => {
     const { path, writer } = openWriter(t);
     assert.deepEqual(
       { ...writer.size(), bytes: 0, walBytes: 0 },
-      { samples: 0, firstTimestampUs: null, lastTimestampUs: null, gaps: 0, bytes: 0, walBytes: 0 },
+      {
+        samples: 0,
+        firstSeq: null,
+        firstTimestampUs: null,
+        lastTimestampUs: null,
+        gaps: 0,
+        bytes: 0,
+        walBytes: 0,
+      },
     );
     writer.addSeries([seriesRecord(0)]);
-    writer.append(batchOf(samplesAt([NOW_US + 5, NOW_US, NOW_US + 9, NOW_US + 1]), 1));
+    writer.append(batchOf(samplesAt([NOW_US + 5, NOW_US, NOW_US + 9, NOW_US + 1]), 3));
     writer.commit(NOW_US);
-    const { samples: count, firstTimestampUs, lastTimestampUs, bytes } = writer.size();
-    assert.deepEqual([count, firstTimestampUs, lastTimestampUs], [4, NOW_US, NOW_US + 9]);
+    const { samples: count, firstSeq, firstTimestampUs, lastTimestampUs, bytes } = writer.size();
+    assert.deepEqual([count, firstSeq, firstTimestampUs, lastTimestampUs], [4, 3, NOW_US, NOW_US + 9]);
     assert.ok(bytes > 0, path);
   });
 

@@ -58,7 +58,7 @@ export class HistoryWriter {
   readonly #quarantine: BlockQuarantine;
   readonly #updateTotals: StatementSync;
   readonly #updateReserved: StatementSync;
-  readonly #oldestTimestamp: StatementSync;
+  readonly #oldest: StatementSync;
   readonly #clock: ClockSettlement;
   #startGap: number | null = null;
 
@@ -119,8 +119,8 @@ export class HistoryWriter {
        recorded_until_us = ?`,
     );
     this.#updateReserved = database.prepare('UPDATE totals SET reserved_seq = ?');
-    this.#oldestTimestamp = database.prepare(
-      `SELECT min_timestamp_us AS oldest_us FROM (
+    this.#oldest = database.prepare(
+      `SELECT first_seq AS oldest_seq, min_timestamp_us AS oldest_us FROM (
         SELECT first_seq, min_timestamp_us FROM (SELECT * FROM segments ORDER BY first_seq LIMIT 1)
         UNION ALL SELECT first_seq, min_timestamp_us FROM (SELECT * FROM chunks ORDER BY first_seq LIMIT 1)
       ) ORDER BY first_seq LIMIT 1`,
@@ -491,9 +491,10 @@ export class HistoryWriter {
 
   size(): HistorySize {
     const walBytes = fileBytes(logPath(this.#path));
-    const oldest = this.#oldestTimestamp.get() as { oldest_us: number } | undefined;
+    const oldest = this.#oldest.get() as { oldest_seq: number; oldest_us: number } | undefined;
     return {
       samples: this.#samplesKept,
+      firstSeq: oldest?.oldest_seq ?? null,
       // Chunks lie in the order of arrival, so the oldest sample is in the first, but for a clock that
       // was set or a log that was replayed since.
       firstTimestampUs: oldest?.oldest_us ?? null,

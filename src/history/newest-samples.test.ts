@@ -48,6 +48,8 @@ const anyQuery: fc.Arbitrary<HistoryQuery> = fc.record({
   order: fc.constantFrom('desc' as const, 'desc' as const, 'asc' as const),
   format: fc.constantFrom('json' as const, 'ndjson' as const, 'csv' as const),
   cursor: optional(fc.nat({ max: 400 })),
+  lastSeq: optional(fc.nat({ max: 400 })),
+  series: optional(fc.constantFrom(Uint8Array.of(0, 1, 1), Uint8Array.of(1, 1))),
   commandId: optional(fc.constantFrom(0, 1)),
   messageType: optional(fc.constantFrom(0, 1)),
   bus: optional(fc.constantFrom('can0', 'can1', 'can2')),

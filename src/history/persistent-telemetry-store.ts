@@ -104,6 +104,7 @@ export interface HistoryStatus {
 
 const NOTHING_STORED: HistorySize = {
   samples: 0,
+  firstSeq: null,
   firstTimestampUs: null,
   lastTimestampUs: null,
   gaps: 0,
@@ -310,6 +311,11 @@ export class PersistentTelemetryStore {
   gap(gap: Gap): void {
     addGap(this.#gapsUntold, gap);
     this.#isUncommitted = true;
+  }
+
+  /** The oldest sample that is stored; null where none is. Retention takes it with the next commit. */
+  get firstSeq(): number | null {
+    return this.#size.firstSeq;
   }
 
   /** The first of the samples that a step of the clock may correct; null where there are none. */

@@ -100,6 +100,40 @@ test('a file of a recording holds several writes', () => {
   assert.ok(limits.RECORDING_FILE_BYTES_MIN >= 2 * limits.RECORDING_TEXT_BYTES);
 });
 
+test('what a batch brings is held for those who follow the stream, and a turn later still', () => {
+  assert.ok(2 * limits.SAMPLE_BATCH_SAMPLES_MAX <= limits.LIVE_FEED_SAMPLES);
+  assert.ok(Number.isInteger(Math.log2(limits.LIVE_FEED_SAMPLES)));
+});
+
+/** A sample as JSON, with the longest names that the kart has. */
+const SAMPLE_JSON_BYTES = 350;
+
+test('a message of samples leaves a client room for the next one', () => {
+  const bytes = limits.STREAM_MESSAGE_SAMPLES_MAX * SAMPLE_JSON_BYTES;
+  assert.ok(bytes < limits.STREAM_CLIENT_BYTES_MAX);
+});
+
+test('clients that never read take no more than 128 MiB', () => {
+  const bytes = limits.STREAM_CLIENT_BYTES_MAX + limits.STREAM_MESSAGE_SAMPLES_MAX * SAMPLE_JSON_BYTES;
+  assert.ok(limits.STREAM_CLIENTS_MAX * bytes <= 128 * 1024 * 1024);
+});
+
+test('a client that comes back can subscribe to all that it had', () => {
+  assert.ok(limits.STREAM_MESSAGES_AT_ONCE_MAX >= limits.STREAM_SUBSCRIPTIONS_MAX);
+  const patternsBytes = limits.STREAM_PATTERNS_MAX * limits.STREAM_PATTERN_CHARS_MAX;
+  assert.ok(2 * patternsBytes <= limits.STREAM_MESSAGE_BYTES_MAX);
+});
+
+test('resuming clients leave the reader to others', () => {
+  assert.ok(limits.STREAM_RESUMES_AT_ONCE <= limits.HISTORY_QUERIES_WAITING_MAX / 8);
+  assert.ok(limits.STREAM_MESSAGE_SAMPLES_MAX <= limits.HISTORY_PAGE_SAMPLES_MAX);
+});
+
+test('clients of the stream are closed before a stop ends by force', () => {
+  assert.ok(limits.STREAM_CLOSE_MS + 500 < limits.STOP_DEADLINE_MS);
+  assert.ok(limits.STREAM_WATCH_MS < limits.STREAM_HEARTBEAT_MS / 2);
+});
+
 test('what one PING can bring, an answer to each node and the next PING, fits the frames to send', () => {
   assert.ok(limits.TIME_SYNC_NODES_MAX + 1 < limits.SEND_QUEUE_FRAMES_MAX);
 });

@@ -278,6 +278,84 @@ export const SERIES_POINTS_MAX = 10_000;
 /** Queries that may wait for the reader thread; one more is answered 503. */
 export const HISTORY_QUERIES_WAITING_MAX = 64;
 
+/**
+ * The newest samples that are held for those who follow the live stream: 3 seconds of a full 500 kbit/s bus, and two
+ * batches. Who hasn't taken one until its place is needed has missed it. A power of two.
+ */
+export const LIVE_FEED_SAMPLES = 16_384;
+
+/** Clients of the live stream, over WebSocket and as event streams; one more is answered 503. */
+export const STREAM_CLIENTS_MAX = 256;
+
+/** Subscriptions of one client, and patterns of one subscription. */
+export const STREAM_SUBSCRIPTIONS_MAX = 64;
+export const STREAM_PATTERNS_MAX = 64;
+
+/** Characters of one pattern: the longest name of a signal has 60. */
+export const STREAM_PATTERN_CHARS_MAX = 120;
+
+/**
+ * Different sets of signals that clients may have subscribed to, all in all; who asks for the same shares one. Each
+ * takes 20 bytes a signal: 3 MiB with the 150 of a vehicle.
+ */
+export const STREAM_SELECTIONS_MAX = 1024;
+
+/** Bytes of one message of a client. A subscription with all the patterns that it may have takes half of it. */
+export const STREAM_MESSAGE_BYTES_MAX = 16 * 1024;
+
+/** Bytes of what a client's ping may carry, as it is sent back. */
+export const STREAM_PING_BYTES_MAX = 512;
+
+/**
+ * Messages that a client may send: so many at once, and so many a second after that. A message that is wrong counts as
+ * STREAM_MESSAGE_WRONG_COST. Who sends more is cut off.
+ */
+export const STREAM_MESSAGES_AT_ONCE_MAX = 2 * STREAM_SUBSCRIPTIONS_MAX;
+export const STREAM_MESSAGES_PER_S_MAX = 20;
+export const STREAM_MESSAGE_WRONG_COST = 8;
+
+/** Samples of one message of ours, 330 bytes each as JSON. More go into several. */
+export const STREAM_MESSAGE_SAMPLES_MAX = 500;
+
+/**
+ * Bytes that may wait for a client, besides what the kernel has taken; 800 samples as JSON. With more of them nothing is
+ * written to it but what makes up a message: then it is behind, and misses what comes.
+ */
+export const STREAM_CLIENT_BYTES_MAX = 256 * 1024;
+
+/** A client that was behind is told the latest when no more than so much waits for it. */
+export const STREAM_CLIENT_BYTES_LOW = STREAM_CLIENT_BYTES_MAX / 4;
+
+/** A client that is behind for so long is closed: it takes less than 20 kB/s. */
+export const STREAM_STALLED_MS = 10_000;
+
+/** How often a client hears of us when there is nothing else, and is asked for a sign of life over WebSocket. */
+export const STREAM_HEARTBEAT_MS = 5000;
+
+/**
+ * A client that gave no sign of life for so long, over WebSocket, is gone. Over a slow network its answer waits behind
+ * what the kernel still has for it: half a megabyte.
+ */
+export const STREAM_SILENCE_MAX_MS = 6 * STREAM_HEARTBEAT_MS;
+
+/** How often clients are looked at: who is behind for too long, who needs a heartbeat. */
+export const STREAM_WATCH_MS = 500;
+
+/** How long a client may take to answer that its connection is being closed; a stop waits for it. */
+export const STREAM_CLOSE_MS = 1000;
+
+/**
+ * Samples that a subscription gets from the history when it resumes: 17 MB as JSON. What is older is a gap, and is
+ * found by /api/state/history.
+ */
+export const STREAM_RESUME_SAMPLES_MAX = 50_000;
+
+/** Resuming subscriptions that ask the history at a time: the reader's queue is for others too. */
+export const STREAM_RESUMES_AT_ONCE = 4;
+
+/** How long clients are served before the main thread looks after the buses again. */
+export const STREAM_TURN_MS = 4;
+
 /** Gaps that are kept. At 50 bytes each half a megabyte; a vehicle that is switched off has one a day. */
 export const GAPS_MAX = 10_000;
 

@@ -177,6 +177,24 @@ export class TelemetryStore {
     }
   }
 
+  // Of a series, by its index: how many samples it had, and the latest of them. For those who look at many, often.
+
+  countOf(series: number): number {
+    return this.#count[series] ?? 0;
+  }
+
+  seqOf(series: number): number {
+    return this.#seq[series] ?? 0;
+  }
+
+  timestampUsOf(series: number): number {
+    return this.#timestampUs[series] ?? 0;
+  }
+
+  rawValueOf(series: number): number {
+    return this.#rawValue[series] ?? 0;
+  }
+
   /**
    * The state of every signal that has a sample and passes the filter, in the order of component type,
    * component and command. Where several series tell of one signal, a STATUS speaks before what others

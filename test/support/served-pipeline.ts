@@ -10,6 +10,7 @@ import type { ApiSources } from '../../src/api/sources.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { type Pipeline, startPipeline } from '../../src/pipeline.ts';
 import { statusReporter } from '../../src/status.ts';
+import { VERSION } from '../../src/version.ts';
 import { type Cleanup, temporaryDirectory } from './temporary-directory.ts';
 
 const silent = pino({ enabled: false });
@@ -56,10 +57,11 @@ export async function servePipeline(
   if (otherBuses.length === 0) await pipeline.ended;
   await pipeline.history.flush();
 
-  const { registry, state, history } = pipeline;
+  const { registry, state, feed, history } = pipeline;
   const isSimulated = pipeline.sources.some(({ bus }) => bus.isSimulated);
   const status = statusReporter(config, pipeline);
-  const sources: ApiSources = { registry, state, history, status, isSimulated, log: silent };
+  const version = VERSION;
+  const sources: ApiSources = { version, registry, state, feed, history, status, isSimulated, log: silent };
   const server = createServer(sources);
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   test.after(async () => {

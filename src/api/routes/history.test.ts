@@ -226,6 +226,7 @@ async function serveHistory(
 ): Promise<{ url: string; queries: HistoryQuery[] }> {
   const queries: HistoryQuery[] = [];
   const history = {
+    firstSeq: null,
     series: () => Promise.reject(new Error('not asked for here')),
     gaps: () => Promise.reject(new Error('not asked for here')),
     async query(query: HistoryQuery): Promise<HistoryPage> {

@@ -1,7 +1,13 @@
 import type { ApiInstance } from '../instance.ts';
-import { StatusSchema } from '../schemas.ts';
+import { StatusSchema, type StreamStatus } from '../schemas.ts';
 import type { ApiSources } from '../sources.ts';
 
-export function statusRoutes(api: ApiInstance, { status }: ApiSources): void {
-  api.get('/api/status', { schema: { response: { 200: StatusSchema } } }, () => status());
+/** What the service tells of itself, and the API of its live stream. */
+export function statusRoutes(
+  api: ApiInstance,
+  { status }: ApiSources,
+  stream: { stats(): StreamStatus },
+): void {
+  const schema = { response: { 200: StatusSchema } };
+  api.get('/api/status', { schema }, async () => ({ ...(await status()), stream: stream.stats() }));
 }
