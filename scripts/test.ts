@@ -23,12 +23,13 @@ const ENVIRONMENT = {
 };
 const TEST_GLOBS = ['src/**/*.test.ts', 'test/*.test.ts'];
 const VM_TEST_GLOB = 'test/vm/*.test.ts';
-/** For the VM, and to compare with the programs of others that speak CAN, protobuf and SQL. */
+/** For the VM, for the commands of the docs, and to compare with the programs of others that speak CAN, protobuf and SQL. */
 const DEBIAN_PACKAGES = [
   'user-mode-linux',
   'kmod',
   'iproute2',
   'can-utils',
+  'curl',
   'python3',
   'python3-can',
   'protobuf-compiler',

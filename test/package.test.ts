@@ -36,5 +36,8 @@ test('the packed package runs by its command and gives other programs its classe
   });
   await eventually(service.history, (samples) => samples.length > 0);
   assert.match(await (await fetch(service.url)).text(), /<title>telemetry-collector<\/title>/);
+  for (const path of ['/openapi.json', '/docs', '/docs/swagger-ui-bundle.js', '/docs/swagger-ui.css']) {
+    assert.equal((await fetch(`${service.url}${path}`)).status, 200, path);
+  }
   assert.equal((await service.stop()).code, 0);
 });

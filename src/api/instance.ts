@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify from 'fastify';
+import { errorReply } from './error-reply.ts';
 import { explainValidation } from './validation.ts';
 
 /** Bytes of a request's body at most; no route takes one yet. */
@@ -28,6 +29,11 @@ export function createInstance() {
     // Clients that offer HTTP/2 (curl --http2, Java's by default) are answered as if they didn't, bodies included.
     http: { shouldUpgradeCallback: isForWebSocket },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: PATH_PARAMETER_CHARS_MAX },
+    // What the router refuses never comes to the error handler.
+    frameworkErrors: (error, _request, reply) => {
+      const answer = errorReply(error);
+      return reply.code(answer.statusCode as never).send(answer as never);
+    },
     schemaErrorFormatter: explainValidation,
     ajv: {
       customOptions: { coerceTypes: 'array', removeAdditional: false, allErrors: false, verbose: true },

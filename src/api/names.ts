@@ -58,10 +58,10 @@ export function messageTypeOf(registry: ProtocolRegistry, text: string): number 
   );
 }
 
-/** The components that have been heard, as TYPE/ID. */
-export function componentsHeard(state: StateReader): string {
+/** The components that have been heard, in messages of a type or of any, as TYPE/ID. */
+export function componentsHeard(state: StateReader, messageType?: number): string {
   const heard = new Set<string>();
-  for (const { series } of state.current()) {
+  for (const { series } of state.current({ messageType })) {
     heard.add(`${series.definition.componentType}/${series.definition.componentId}`);
   }
   return heard.size === 0 ? 'none yet' : [...heard].join(', ');

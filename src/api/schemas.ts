@@ -1,20 +1,16 @@
 import { type Static, Type } from 'typebox';
 import { GAP_CAUSES } from '../history/gap.ts';
+import { Nullable, nullable } from './nullable.ts';
+
+export type { ComponentTypeReply, ProtocolReply } from './protocol-schemas.ts';
 
 /** What goes over the wire. The types of clients and of the dashboard come from here. */
 
-const Nullable = {
-  number: Type.Unsafe<number | null>({ type: ['number', 'null'] }),
-  integer: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
-  string: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
-  boolean: Type.Unsafe<boolean | null>({ type: ['boolean', 'null'] }),
-};
-
 export const ErrorSchema = Type.Object(
   {
-    statusCode: Type.Integer(),
+    statusCode: Type.Integer({ description: 'that of the answer' }),
     code: Type.String({ description: 'stable, for programs' }),
-    error: Type.String(),
+    error: Type.String({ description: 'the name of the status code' }),
     message: Type.String({ description: 'what was expected, what was found and what to do' }),
   },
   { title: 'Error' },
@@ -23,12 +19,12 @@ export const ErrorSchema = Type.Object(
 const SignalFields = {
   value: Type.Number({ description: 'physical value, in `unit`' }),
   raw_value: Type.Number({ description: 'what the wire carried' }),
-  value_name: Nullable.string,
-  unit: Nullable.string,
-  value_type: Type.String(),
-  message_type: Type.String(),
+  value_name: { ...Nullable.string, description: 'the name of the value, where the command has names' },
+  unit: { ...Nullable.string, description: 'null for a bare number, a boolean or a named value' },
+  value_type: Type.String({ description: 'how the wire carried it: BOOLEAN, INT8 to UINT24' }),
+  message_type: Type.String({ description: 'COMMAND, STATUS, ACK or ERROR' }),
   timestamp: Type.Number({ description: 'seconds since the epoch, with microseconds' }),
-  bus: Type.String(),
+  bus: Type.String({ description: 'by its name in the configuration' }),
   node_id: Type.Integer({ description: 'CAN id of the sending node' }),
 };
 
@@ -38,7 +34,7 @@ export const SignalStateSchema = Type.Object(
     age_s: Type.Number({ description: 'since it arrived, by a clock that never jumps' }),
     stale: Type.Boolean({ description: 'silent for three times its usual interval, at least 1 s' }),
     count: Type.Integer({ description: 'samples so far, of earlier runs too' }),
-    rate_hz: Type.Number(),
+    rate_hz: Type.Number({ description: 'how often it comes, by the last intervals; 0 while it is stale' }),
   },
   { title: 'SignalState' },
 );
@@ -60,17 +56,17 @@ export const SampleSchema = Type.Object(
   {
     seq: Type.Integer({ description: 'counts every sample, over restarts too' }),
     timestamp: SignalFields.timestamp,
-    bus: Type.String(),
-    node_id: Type.Integer(),
-    message_type: Type.String(),
-    component_type: Type.String(),
-    component_id: Type.String(),
-    command_id: Type.String(),
-    value_type: Type.String(),
-    value: Type.Number(),
-    raw_value: Type.Number(),
-    value_name: Nullable.string,
-    unit: Nullable.string,
+    bus: SignalFields.bus,
+    node_id: SignalFields.node_id,
+    message_type: SignalFields.message_type,
+    component_type: Type.String({ description: 'what has no name keeps its number: TYPE_6' }),
+    component_id: Type.String({ description: 'or COMPONENT_42' }),
+    command_id: Type.String({ description: 'which quantity; or COMMAND_99' }),
+    value_type: SignalFields.value_type,
+    value: SignalFields.value,
+    raw_value: SignalFields.raw_value,
+    value_name: SignalFields.value_name,
+    unit: SignalFields.unit,
   },
   { title: 'Sample' },
 );
@@ -78,7 +74,7 @@ export const SampleSchema = Type.Object(
 export const GapSchema = Type.Object(
   {
     bus: Type.Unsafe<string | null>({ type: ['string', 'null'], description: 'null for all buses' }),
-    cause: Type.Enum([...GAP_CAUSES]),
+    cause: Type.Enum([...GAP_CAUSES], { type: 'string', description: 'why' }),
     from: Type.Number({ description: 'seconds since the epoch' }),
     to: Type.Number({ description: 'while it lasts, the moment of the answer' }),
     count: Type.Unsafe<number | null>({
@@ -105,8 +101,12 @@ export const SeriesSchema = Type.Object(
     timestamps: Type.Array(Type.Number(), { description: 'where each span begins' }),
     signals: Type.Array(
       Type.Object({
-        unit: Nullable.string,
-        value_names: Type.Unsafe<Record<string, string> | null>({ type: ['object', 'null'] }),
+        unit: { ...Nullable.string, description: 'the last that it had in that time' },
+        value_names: Type.Unsafe<Record<string, string> | null>({
+          type: ['object', 'null'],
+          additionalProperties: { type: 'string' },
+          description: 'names by raw value, where the command has names',
+        }),
         count: Type.Array(Type.Integer(), { description: 'samples in each span' }),
         min: SpanColumn,
         max: SpanColumn,
@@ -120,19 +120,29 @@ export const SeriesSchema = Type.Object(
   { title: 'Series' },
 );
 
-const ProblemSchema = Type.Unsafe<{ code: string; message: string } | null>({
-  type: ['object', 'null'],
-  properties: { code: { type: 'string' }, message: { type: 'string' } },
-  required: ['code', 'message'],
-});
+const ProblemSchema = nullable(
+  Type.Object(
+    {
+      code: Type.String({ description: 'stable, for programs' }),
+      message: Type.String({ description: 'what is wrong, and what mends it' }),
+    },
+    { title: 'Problem' },
+  ),
+  'null where nothing is wrong',
+);
 
 /** A damaged database. */
-const SetAsideSchema = Type.Unsafe<{ path: string; reason: string; at: number } | null>({
-  description: 'the database that was damaged and renamed in this run; the history begins after it',
-  type: ['object', 'null'],
-  properties: { path: { type: 'string' }, reason: { type: 'string' }, at: { type: 'number' } },
-  required: ['path', 'reason', 'at'],
-});
+const SetAsideSchema = nullable(
+  Type.Object(
+    {
+      path: Type.String({ description: 'where it is now' }),
+      reason: Type.String({ description: 'what was found' }),
+      at: Type.Number(),
+    },
+    { title: 'SetAside' },
+  ),
+  'the database that was damaged and renamed in this run; the history begins after it',
+);
 
 const FrameCountsSchema = Type.Record(Type.String(), Type.Integer());
 
@@ -146,9 +156,7 @@ const ControllerSchema = Type.Object(
     tx_errors: Nullable.integer,
     rx_errors: Nullable.integer,
     errors: Type.Record(Type.String(), Type.Integer(), { description: 'how often it told of each kind' }),
-    last_error: Type.Unsafe<{ timestamp: number; message: string } | null>({
-      anyOf: [Type.Object({ timestamp: Type.Number(), message: Type.String() }), { type: 'null' }],
-    }),
+    last_error: nullable(Type.Object({ timestamp: Type.Number(), message: Type.String() })),
     changes: Type.Array(Type.Object({ timestamp: Type.Number(), state: Type.String() }), {
       description: 'when it entered which state, the latest last',
     }),
@@ -233,12 +241,16 @@ const BusStatusSchema = Type.Object(
     frames_of_other_ids: Type.Integer({ description: 'of 29-bit ids beyond those counted one by one' }),
     time_sync: TimeSyncSchema,
     controller: ControllerSchema,
-    driver: Type.Record(Type.String(), Type.Unsafe<number | string | boolean | null>({})),
+    driver: Type.Record(
+      Type.String(),
+      Type.Unsafe<number | string | boolean | null>({ type: ['number', 'string', 'boolean', 'null'] }),
+      { description: 'what the driver of this kind of bus tells beyond that' },
+    ),
   },
   { title: 'BusStatus' },
 );
 
-const QueueSchema = Type.Object({ used: Type.Integer(), max: Type.Integer() });
+const QueueSchema = Type.Object({ used: Type.Integer(), max: Type.Integer() }, { title: 'Queue' });
 
 const RecordingStatusSchema = Type.Object(
   {
@@ -333,6 +345,20 @@ const StreamStatusSchema = Type.Object(
   { title: 'StreamStatus' },
 );
 
+/** What the API tells of itself. */
+const ApiStatusSchema = Type.Object(
+  {
+    compression: Type.Object({
+      answers: QueueSchema,
+      streams: QueueSchema,
+      passed_over: Type.Integer({
+        description: 'answers and streams that were sent as they are, as too many were being compressed',
+      }),
+    }),
+  },
+  { title: 'ApiStatus' },
+);
+
 export const StatusSchema = Type.Object(
   {
     version: Type.String(),
@@ -367,11 +393,8 @@ export const StatusSchema = Type.Object(
       sample_batches: QueueSchema,
       queries: QueueSchema,
     }),
-    recording: Type.Unsafe<Static<typeof RecordingStatusSchema> | null>({
-      ...RecordingStatusSchema,
-      type: ['object', 'null'],
-      description: 'null where nothing is recorded',
-    }),
+    recording: nullable(RecordingStatusSchema, 'null where nothing is recorded'),
+    api: ApiStatusSchema,
     stream: StreamStatusSchema,
     process: Type.Object({
       pid: Type.Integer(),
@@ -398,10 +421,16 @@ export const StatusSchema = Type.Object(
   { title: 'Status' },
 );
 
-export const HealthSchema = Type.Object({ status: Type.String() }, { title: 'Health' });
+export const HealthSchema = Type.Object({ status: Type.String({ description: 'ok' }) }, { title: 'Health' });
 
 export const ReadinessSchema = Type.Object(
-  { ready: Type.Boolean(), history: Type.String(), buses: Type.Record(Type.String(), Type.String()) },
+  {
+    ready: Type.Boolean({ description: 'whether the history and every bus are' }),
+    history: Type.String({ description: 'open, failed or closed' }),
+    buses: Type.Record(Type.String(), Type.String(), {
+      description: 'by name: starting, open, unavailable, ended or stopped',
+    }),
+  },
   { title: 'Readiness' },
 );
 
@@ -414,6 +443,6 @@ export type GapsReply = Static<typeof GapsSchema>;
 export type SampleReply = Static<typeof SampleSchema>;
 export type StatusReply = Static<typeof StatusSchema>;
 export type StreamStatus = Static<typeof StreamStatusSchema>;
-/** What the service tells of itself; the API adds what it knows alone. */
-export type ServiceStatus = Omit<StatusReply, 'stream'>;
+/** What the service tells of itself to its API, which adds how that is. */
+export type ServiceStatus = Omit<StatusReply, 'api' | 'stream'>;
 export type ReadinessReply = Static<typeof ReadinessSchema>;

@@ -1,8 +1,11 @@
-import { STATUS_CODES } from 'node:http';
 import type { FastifyError } from 'fastify';
 import type { ApiConfig } from '../config/schema.ts';
 import { CollectorError, errorMessage, QueryError } from '../shared/errors.ts';
+import { Compression } from './compression.ts';
+import { errorReply, refusal } from './error-reply.ts';
 import { type ApiInstance, createInstance } from './instance.ts';
+import { describeApi, pathsOf } from './openapi/document.ts';
+import { documentRoutes } from './openapi/routes.ts';
 import { gapsRoutes } from './routes/gaps.ts';
 import { healthRoutes } from './routes/health.ts';
 import { historyRoutes } from './routes/history.ts';
@@ -11,7 +14,7 @@ import { protocolRoutes } from './routes/protocol.ts';
 import { seriesRoutes } from './routes/series.ts';
 import { stateRoutes } from './routes/state.ts';
 import { statusRoutes } from './routes/status.ts';
-import type { ErrorReply, StreamStatus } from './schemas.ts';
+import type { StreamStatus } from './schemas.ts';
 import type { ApiSources } from './sources.ts';
 import { StreamHub } from './stream/stream-hub.ts';
 import { streamRoutes } from './stream/stream-routes.ts';
@@ -29,20 +32,31 @@ export interface ApiServer {
 /** Makes the HTTP server over what the service knows. It answers when listen() is called. */
 export function createServer(sources: ApiSources): ApiServer {
   const instance = createInstance();
+  const compression = new Compression();
   const stream = new StreamHub(sources);
   answerErrors(instance, sources);
-  overviewRoutes(instance);
-  healthRoutes(instance, sources);
-  stateRoutes(instance, sources);
-  historyRoutes(instance, sources);
-  seriesRoutes(instance, sources);
-  gapsRoutes(instance, sources);
-  streamRoutes(instance, sources, stream);
-  statusRoutes(instance, sources, stream);
-  protocolRoutes(instance, sources);
+  compression.addTo(instance);
+  describeApi(instance, sources.version);
+  // Plugins see the routes that come after them.
+  instance.after(() => {
+    stateRoutes(instance, sources);
+    historyRoutes(instance, sources);
+    seriesRoutes(instance, sources);
+    gapsRoutes(instance, sources);
+    streamRoutes(instance, sources, stream);
+    protocolRoutes(instance, sources);
+    statusRoutes(instance, sources, {
+      compression: () => compression.status(),
+      stream: () => stream.stats(),
+    });
+    healthRoutes(instance, sources);
+    overviewRoutes(instance);
+    documentRoutes(instance);
+  });
   return {
     instance,
     async listen({ host, port }) {
+      await instance.ready();
       try {
         return await instance.listen({ host, port });
       } catch (error) {
@@ -57,34 +71,16 @@ export function createServer(sources: ApiSources): ApiServer {
 /** Every error is JSON that says what was expected; what went wrong inside is logged, not sent. */
 function answerErrors(instance: ApiInstance, { log }: ApiSources): void {
   instance.setErrorHandler((error: FastifyError | Error, _request, reply) => {
-    const statusCode = statusCodeOf(error);
+    const answer = errorReply(error);
+    const { statusCode } = answer;
     if (statusCode >= 500 && !(error instanceof QueryError)) log.error({ err: error }, 'request failed');
     if (statusCode === 503) reply.header('retry-after', '1');
-    const isOurs = error instanceof CollectorError || statusCode < 500;
-    const message = isOurs ? error.message : 'The request failed inside the service; its log says why.';
-    return reply.code(statusCode).send(errorReply(statusCode, codeOf(error, statusCode), message));
+    return reply.code(statusCode).send(answer);
   });
   instance.setNotFoundHandler((request, reply) => {
-    const paths =
-      'GET /api/state/current, /api/state/history, /api/state/component/{component_type}/{component_id}, /api/series, /api/gaps, /api/stream, /api/events, /api/status, /api/protocol, /healthz, /readyz';
-    const message = `There is nothing at ${request.method} ${request.url.split('?')[0]}. There is: ${paths}.`;
-    return reply.code(404).send(errorReply(404, 'ROUTE_NOT_FOUND', message));
+    const message = `There is nothing at ${request.method} ${request.url.split('?')[0]}. There is: ${pathsOf(instance)}.`;
+    return reply.code(404).send(refusal(404, 'ROUTE_NOT_FOUND', message));
   });
-}
-
-function statusCodeOf(error: FastifyError | Error): number {
-  if (error instanceof QueryError) return error.statusCode;
-  return 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500;
-}
-
-function codeOf(error: FastifyError | Error, statusCode: number): string {
-  if ('validation' in error) return 'QUERY_INVALID';
-  if (error instanceof CollectorError) return error.code;
-  return statusCode < 500 && 'code' in error ? error.code : 'INTERNAL';
-}
-
-function errorReply(statusCode: number, code: string, message: string): ErrorReply {
-  return { statusCode, code, error: STATUS_CODES[statusCode] ?? 'Error', message };
 }
 
 function explainListen(error: unknown, host: string, port: number): string {

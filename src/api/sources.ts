@@ -17,6 +17,7 @@ export interface ApiSources {
   status(): Promise<ServiceStatus>;
   /** Whether any bus is simulated. */
   readonly isSimulated: boolean;
+  readonly version: string;
   readonly log: Logger;
 }
 

@@ -36,17 +36,18 @@ export function logLine(timestampUs: number, canId: number, data: string, channe
   return `(${seconds}.${microseconds}) ${channel} ${id}#${data.replaceAll(' ', '')}\n`;
 }
 
-/** Serves what the lines of a log say, and with it the other buses, by their URLs. */
+/** Serves what the lines of a log say, on a bus that is called as the log, and with it the other buses, by their URLs. */
 export async function servePipeline(
   test: Cleanup,
   log: string,
   otherBuses: readonly string[] = [],
+  logName = 'drive',
 ): Promise<ServedPipeline> {
   const directory = temporaryDirectory(test);
-  writeFileSync(join(directory, 'drive.log'), log);
+  writeFileSync(join(directory, `${logName}.log`), log);
   const { config } = loadConfig({
     flags: {
-      bus: ['candump:drive.log?speed=max', ...otherBuses],
+      bus: [`candump:${logName}.log?speed=max`, ...otherBuses],
       db: 'collector.db',
       'max-age': 'unlimited',
     },
@@ -102,7 +103,7 @@ export function assertIs<S extends TSchema>(schema: S, reply: unknown): asserts 
 }
 
 /** The same schema, but objects may have no properties beyond those it names. */
-function closedObjects(schema: TSchema): TSchema {
+export function closedObjects(schema: TSchema): TSchema {
   const closed = JSON.parse(JSON.stringify(schema));
   closeObjects(closed);
   return Type.Unsafe(closed);

@@ -44,7 +44,7 @@ describe('a page', () => {
   test('is a bare array of the 100 newest samples unless asked otherwise', async () => {
     const response = await served.get(HISTORY);
     assert.equal(response.headers.get('content-type'), 'application/json; charset=utf-8');
-    assert.equal(response.headers.get('vary'), 'accept');
+    assert.equal(response.headers.get('vary'), 'accept, accept-encoding');
     assert.deepEqual(seqsOf(await samplesOf()), range(SAMPLES, SAMPLES - 99));
   });
 

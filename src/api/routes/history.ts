@@ -7,7 +7,18 @@ import { errorCode, QueryError } from '../../shared/errors.ts';
 import { HISTORY_PAGE_SAMPLES_MAX, HISTORY_STREAM_PAGE_SAMPLES } from '../../shared/limits.ts';
 import type { ApiInstance } from '../instance.ts';
 import { commandOf, componentOf, componentTypeOf, messageTypeOf } from '../names.ts';
-import { ErrorSchema, SampleSchema } from '../schemas.ts';
+import { SAMPLES_CSV_EXAMPLE, SAMPLES_EXAMPLE, SAMPLES_NDJSON_EXAMPLE } from '../openapi/examples.ts';
+import {
+  BusFilter,
+  COMMAND_ID,
+  COMPONENT_ID,
+  COMPONENT_TYPE,
+  FromInclusive,
+  MessageTypeFilter,
+  ToInclusive,
+} from '../openapi/parameters.ts';
+import { json, ndjsonContent, problems, textContent } from '../openapi/responses.ts';
+import { SampleSchema } from '../schemas.ts';
 import type { ApiSources, HistorySource } from '../sources.ts';
 import { parseTimeSpan } from '../time-parameter.ts';
 
@@ -18,28 +29,75 @@ const STREAM_RETRY_MS = 50;
 
 const HistoryQuerySchema = Type.Object(
   {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: HISTORY_PAGE_SAMPLES_MAX })),
-    offset: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: HISTORY_PAGE_SAMPLES_MAX,
+        description: `samples to give at most; ${LIMIT_DEFAULT} by default, and all there are as NDJSON or CSV`,
+        examples: [10],
+      }),
+    ),
+    offset: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: Number.MAX_SAFE_INTEGER,
+        default: 0,
+        description:
+          'samples to skip first; to go on from page to page a cursor is quicker, and misses nothing',
+        examples: [10],
+      }),
+    ),
     order: Type.Optional(
-      Type.Enum(['asc', 'desc'], { description: 'by arrival; desc gives the newest first' }),
+      Type.Enum(['asc', 'desc'], {
+        type: 'string',
+        default: 'desc',
+        description: 'by arrival; desc gives the newest first',
+        examples: ['asc'],
+      }),
     ),
     cursor: Type.Optional(
       Type.Integer({
         minimum: 0,
         maximum: Number.MAX_SAFE_INTEGER,
-        description: 'from the Link header of the page before',
+        description:
+          'goes on after the sample with this `seq`, in the direction of `order`; the Link header of a page has the next',
+        examples: [1042],
       }),
     ),
-    component_type: Type.Optional(Type.String()),
-    component_id: Type.Optional(Type.String({ description: 'needs component_type' })),
-    command_id: Type.Optional(Type.String({ description: 'needs component_type' })),
-    message_type: Type.Optional(Type.String()),
-    bus: Type.Optional(Type.String()),
-    from: Type.Optional(Type.String({ description: 'epoch seconds or ISO 8601, inclusive' })),
-    to: Type.Optional(Type.String({ description: 'epoch seconds or ISO 8601, inclusive' })),
+    component_type: Type.Optional(Type.String(COMPONENT_TYPE)),
+    component_id: Type.Optional(
+      Type.String({ ...COMPONENT_ID, description: `${COMPONENT_ID.description}; needs component_type` }),
+    ),
+    command_id: Type.Optional(
+      Type.String({ ...COMMAND_ID, description: `${COMMAND_ID.description}; needs component_type` }),
+    ),
+    message_type: MessageTypeFilter,
+    bus: BusFilter,
+    from: FromInclusive,
+    to: ToInclusive,
   },
   { additionalProperties: false },
 );
+
+const DESCRIPTION = `A page of samples as a JSON array; or, with \`Accept: application/x-ndjson\` or \`text/csv\`, a stream of all that were
+asked for, which ends at \`limit\` only where one is given. A stream that fails after it has begun breaks off. A sample is found as
+soon as it was decoded, before it is stored. What is missing is told by /api/gaps.`;
+
+const JSON_PAGE = json('Samples', Type.Array(SampleSchema), SAMPLES_EXAMPLE, {
+  link: 'where a page that is not the last goes on: `<URL>; rel="next"`',
+});
+const HISTORY_RESPONSE = {
+  ...JSON_PAGE,
+  content: {
+    ...JSON_PAGE.content,
+    ...ndjsonContent(SampleSchema, SAMPLES_NDJSON_EXAMPLE, 'a sample as JSON on each line'),
+    ...textContent(
+      'text/csv',
+      SAMPLES_CSV_EXAMPLE,
+      'a line of column names, then a sample on each (RFC 4180)',
+    ),
+  },
+};
 
 type Parameters = Static<typeof HistoryQuerySchema>;
 
@@ -52,8 +110,26 @@ const CONTENT_TYPES: Readonly<Record<SampleFormat, string>> = {
 /** Past samples: a page as a JSON array, or as many as there are, streamed as NDJSON or CSV. */
 export function historyRoutes(api: ApiInstance, sources: ApiSources): void {
   const schema = {
+    operationId: 'getHistory',
+    summary: 'Past samples',
+    description: DESCRIPTION,
+    tags: ['History'],
     querystring: HistoryQuerySchema,
-    response: { 200: Type.Array(SampleSchema), 400: ErrorSchema, 503: ErrorSchema },
+    response: {
+      200: HISTORY_RESPONSE,
+      ...problems({
+        400: [
+          'QUERY_INVALID',
+          'TIME_INVALID',
+          'COMPONENT_TYPE_UNKNOWN',
+          'COMPONENT_UNKNOWN',
+          'COMMAND_UNKNOWN',
+          'MESSAGE_TYPE_UNKNOWN',
+        ],
+        500: ['HISTORY_READ_FAILED'],
+        503: ['HISTORY_BUSY', 'HISTORY_CLOSED'],
+      }),
+    },
   };
   api.get('/api/state/history', { schema }, async (request, reply) => {
     const format = formatOf(request.headers.accept);

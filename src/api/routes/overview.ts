@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { etagOf, sendTagged } from '../etag.ts';
 import type { ApiInstance } from '../instance.ts';
+import { text, UNCHANGED } from '../openapi/responses.ts';
 
 /** The page at `/`: the latest value of every signal, for a look with a browser. */
 export function overviewRoutes(api: ApiInstance): void {
@@ -11,9 +13,18 @@ export function overviewRoutes(api: ApiInstance): void {
     `script-src ${hashOf(page, 'script type="module"')}`,
     `style-src ${hashOf(page, 'style')}`,
   ].join('; ');
-  api.get('/', (_request, reply) =>
-    reply.type('text/html; charset=utf-8').header('content-security-policy', policy).send(page),
-  );
+  const etag = etagOf(page);
+  const schema = {
+    operationId: 'getOverview',
+    summary: 'The latest value of every signal as a page',
+    description: 'For a look with a browser.',
+    tags: ['Service'],
+    response: { 200: text('The page', 'text/html'), 304: UNCHANGED },
+  };
+  api.get('/', { schema }, async (request, reply) => {
+    reply.type('text/html; charset=utf-8').header('content-security-policy', policy);
+    return sendTagged(request, reply, page, etag);
+  });
 }
 
 /** Allows the page's own element and nothing that could get into it. */

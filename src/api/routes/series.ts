@@ -7,7 +7,10 @@ import { QueryError } from '../../shared/errors.ts';
 import { SERIES_POINTS_MAX, SERIES_SIGNALS_MAX } from '../../shared/limits.ts';
 import type { ApiInstance } from '../instance.ts';
 import { commandOf, componentOf, componentTypeOf, messageTypeOf } from '../names.ts';
-import { ErrorSchema, SeriesSchema } from '../schemas.ts';
+import { SERIES_EXAMPLE } from '../openapi/examples.ts';
+import { BusFilter } from '../openapi/parameters.ts';
+import { json, problems } from '../openapi/responses.ts';
+import { SeriesSchema } from '../schemas.ts';
 import type { ApiSources } from '../sources.ts';
 import { parseTime } from '../time-parameter.ts';
 
@@ -17,17 +20,45 @@ const SPAN_DEFAULT_US = 3_600_000_000;
 
 const SeriesQuerySchema = Type.Object(
   {
-    signal: Type.Array(Type.String({ description: 'component type/component id/command id' }), {
+    signal: Type.Array(Type.String(), {
       minItems: 1,
       maxItems: SERIES_SIGNALS_MAX,
+      description: `component type/component id/command id, by names or numbers; repeated for each signal, up to ${SERIES_SIGNALS_MAX} times`,
+      examples: [
+        ['MOTORS/MOTOR_LEFT_REAR/RPM'],
+        ['MOTORS/MOTOR_LEFT_REAR/RPM', 'NAVIGATION/GPS_PRIMARY/SPEED'],
+        ['1/0/1'],
+      ],
     }),
     from: Type.Optional(
-      Type.String({ description: 'epoch seconds or ISO 8601, inclusive; an hour before `to`' }),
+      Type.String({
+        description: 'epoch seconds or ISO 8601, inclusive; an hour before `to` by default',
+        examples: ['2026-01-01T00:00:00Z', '1767225600.5'],
+      }),
     ),
-    to: Type.Optional(Type.String({ description: 'epoch seconds or ISO 8601, exclusive; now by default' })),
-    points: Type.Optional(Type.Integer({ minimum: 1, maximum: SERIES_POINTS_MAX })),
-    message_type: Type.Optional(Type.String({ description: 'STATUS by default' })),
-    bus: Type.Optional(Type.String()),
+    to: Type.Optional(
+      Type.String({
+        description: 'epoch seconds or ISO 8601, exclusive; now by default',
+        examples: ['2026-01-01T00:01:00Z', '1767225660.25'],
+      }),
+    ),
+    points: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: SERIES_POINTS_MAX,
+        default: POINTS_DEFAULT,
+        description:
+          'equal spans of time that the answer has; some fewer, or one more, where each would be 10 s or longer, as they then begin with whole seconds',
+        examples: [100],
+      }),
+    ),
+    message_type: Type.Optional(
+      Type.String({
+        description: 'whose samples are meant; STATUS by default',
+        examples: ['STATUS', 'COMMAND'],
+      }),
+    ),
+    bus: BusFilter,
   },
   { additionalProperties: false },
 );
@@ -35,8 +66,28 @@ const SeriesQuerySchema = Type.Object(
 /** Signals over time, as so many points as a plot has. */
 export function seriesRoutes(api: ApiInstance, { registry, history }: ApiSources): void {
   const schema = {
+    operationId: 'getSeries',
+    summary: 'Signals over time, as columns for plots',
+    description:
+      'Least, greatest, mean and last value of each signal in each of `points` equal spans of time, null where a span has no sample. A signal is told in the unit that it had last in that time; what was recorded under another is left out. What is older than the samples that are kept comes from what they came to by the second or minute, each in the span in which it begins.',
+    tags: ['History'],
     querystring: SeriesQuerySchema,
-    response: { 200: SeriesSchema, 400: ErrorSchema, 503: ErrorSchema },
+    response: {
+      200: json('The columns', SeriesSchema, SERIES_EXAMPLE),
+      ...problems({
+        400: [
+          'QUERY_INVALID',
+          'TIME_INVALID',
+          'SIGNAL_INVALID',
+          'COMPONENT_TYPE_UNKNOWN',
+          'COMPONENT_UNKNOWN',
+          'COMMAND_UNKNOWN',
+          'MESSAGE_TYPE_UNKNOWN',
+        ],
+        500: ['HISTORY_READ_FAILED'],
+        503: ['HISTORY_BUSY', 'HISTORY_CLOSED'],
+      }),
+    },
   };
   api.get('/api/series', { schema }, async ({ query }, reply) => {
     const text = await history.series(seriesQuery(registry, query));

@@ -158,6 +158,12 @@ const REFUSALS: readonly [path: string, statusCode: number, code: string, messag
     'COMPONENT_NOT_HEARD',
     /^MOTORS\/MOTOR_RIGHT_FRONT has not been heard\. Heard so far: LIGHTS\/FRONT, MOTORS\/MOTOR_LEFT_REAR, BATTERIES\/MOTOR_LEFT_REAR, SYSTEM_MONITOR\/TIME_MASTER, TYPE_6\/COMPONENT_42\.$/,
   ],
+  [
+    '/api/state/component/MOTORS/0?message_type=ERROR',
+    404,
+    'COMPONENT_NOT_HEARD',
+    /^MOTORS\/MOTOR_LEFT_REAR has not been heard in messages of type ERROR\. Heard so far in messages of type ERROR: none yet\.$/,
+  ],
   ['/api/state/component/7/7', 404, 'COMPONENT_NOT_HEARD', /^TYPE_7\/COMPONENT_7 has not been heard/],
   ['/api/state/component/MOTORS/0?limit=1', 400, 'QUERY_INVALID', /no parameter limit; .*: message_type/],
 ];

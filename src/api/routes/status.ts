@@ -1,13 +1,31 @@
+import type { CompressionStatus } from '../compression.ts';
 import type { ApiInstance } from '../instance.ts';
+import { STATUS_EXAMPLE } from '../openapi/examples.ts';
+import { json } from '../openapi/responses.ts';
 import { StatusSchema, type StreamStatus } from '../schemas.ts';
 import type { ApiSources } from '../sources.ts';
 
-/** What the service tells of itself, and the API of its live stream. */
-export function statusRoutes(
-  api: ApiInstance,
-  { status }: ApiSources,
-  stream: { stats(): StreamStatus },
-): void {
-  const schema = { response: { 200: StatusSchema } };
-  api.get('/api/status', { schema }, async () => ({ ...(await status()), stream: stream.stats() }));
+/** What the API counts itself, beside what the service tells. */
+interface ApiCounters {
+  compression(): CompressionStatus;
+  stream(): StreamStatus;
+}
+
+export function statusRoutes(api: ApiInstance, { status }: ApiSources, counters: ApiCounters): void {
+  const schema = {
+    operationId: 'getStatus',
+    summary: 'How the service is',
+    description:
+      'Buses with their counters, losses and time sync, the history, the recording, queues, threads, process and host. docs/operating.md says what each figure means.',
+    tags: ['Service'],
+    response: { 200: json('All that the service counts', StatusSchema, STATUS_EXAMPLE) },
+  };
+  api.get('/api/status', { schema }, async () => {
+    const { answers, streams, passedOver } = counters.compression();
+    return {
+      ...(await status()),
+      api: { compression: { answers: { ...answers }, streams: { ...streams }, passed_over: passedOver } },
+      stream: counters.stream(),
+    };
+  });
 }

@@ -35,6 +35,7 @@ export const SubscriptionFields = {
       minimum: 0.1,
       maximum: 1000,
       description: 'messages a second at most, with the latest of each signal; without it every sample comes',
+      examples: [10],
     }),
   ),
   since: Type.Optional(
@@ -42,15 +43,31 @@ export const SubscriptionFields = {
       minimum: 0,
       maximum: Number.MAX_SAFE_INTEGER,
       description: 'the `seq` up to which all has been seen: what came since comes first',
+      examples: [1042],
     }),
   ),
   snapshot: Type.Optional(
     Type.Boolean({
       description: 'whether the latest of each signal comes first; unless told, without since',
+      examples: [true],
     }),
   ),
-  message_type: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-  bus: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+  message_type: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      description: 'COMMAND, STATUS, ACK or ERROR, or its number',
+      examples: ['STATUS'],
+    }),
+  ),
+  bus: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      description: 'a bus by its name in the configuration',
+      examples: ['can0'],
+    }),
+  ),
 };
 
 export const SubscribeSchema = Type.Object(

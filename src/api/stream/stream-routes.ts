@@ -10,8 +10,8 @@ import {
   STREAM_PATTERNS_MAX,
 } from '../../shared/limits.ts';
 import type { ApiInstance } from '../instance.ts';
-import { ErrorSchema } from '../schemas.ts';
 import type { ApiSources } from '../sources.ts';
+import { EVENTS_DESCRIPTION, STREAM_DESCRIPTION } from './description.ts';
 import { EventStreamOutlet } from './event-stream-outlet.ts';
 import { ENCODINGS, PatternSchema, STREAM_PROTOCOL, SubscriptionFields } from './schemas.ts';
 import { CLOSE, type SubscriptionRequest } from './stream-client.ts';
@@ -26,11 +26,20 @@ const EVENTS_RETRY_MS = 2000;
 const EVENTS_ID = 'events';
 
 /** Browsers can't send a header with either; it is looked at before a route is called. */
-const TokenParameter = { access_token: Type.Optional(Type.String()) };
+const TokenParameter = {
+  access_token: Type.Optional(
+    Type.String({
+      description: 'a token, for browsers, which can send no header with this',
+      examples: ['tc_example'],
+    }),
+  ),
+};
 
 const StreamQuerySchema = Type.Object(
   {
-    encoding: Type.Optional(Type.Enum([...ENCODINGS], { description: 'of samples; json by default' })),
+    encoding: Type.Optional(
+      Type.Enum([...ENCODINGS], { description: 'of samples; json by default', examples: ['binary'] }),
+    ),
     ...TokenParameter,
   },
   { additionalProperties: false },
@@ -39,7 +48,11 @@ const StreamQuerySchema = Type.Object(
 const EventsQuerySchema = Type.Object(
   {
     signal: Type.Optional(
-      Type.Array(PatternSchema, { maxItems: STREAM_PATTERNS_MAX, description: 'everything unless told' }),
+      Type.Array(PatternSchema, {
+        maxItems: STREAM_PATTERNS_MAX,
+        description: 'patterns of signals; everything unless told',
+        examples: [['MOTORS/*/RPM']],
+      }),
     ),
     ...SubscriptionFields,
     ...TokenParameter,
@@ -86,10 +99,7 @@ function webSocketRoute(api: ApiInstance, hub: StreamHub, log: ApiSources['log']
   api.route({
     method: 'GET',
     url: '/api/stream',
-    schema: {
-      querystring: StreamQuerySchema,
-      response: { 400: ErrorSchema, 426: ErrorSchema, 503: ErrorSchema },
-    },
+    schema: { ...STREAM_DESCRIPTION, querystring: StreamQuerySchema },
     config: { scope: 'read' },
     preHandler: async (request) => {
       if (request.ws) refuseBeyond(hub);
@@ -146,7 +156,7 @@ function eventsRoute(api: ApiInstance, { registry }: ApiSources, hub: StreamHub)
     method: 'GET',
     url: '/api/events',
     exposeHeadRoute: false,
-    schema: { querystring: EventsQuerySchema, response: { 400: ErrorSchema, 503: ErrorSchema } },
+    schema: { ...EVENTS_DESCRIPTION, querystring: EventsQuerySchema },
     config: { scope: 'read' },
     handler: (request, reply) => {
       const { signal = ['**'], access_token: _, ...rest } = request.query;
