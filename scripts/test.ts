@@ -23,7 +23,9 @@ const ENVIRONMENT = {
 };
 const TEST_GLOBS = ['src/**/*.test.ts', 'test/*.test.ts'];
 const VM_TEST_GLOB = 'test/vm/*.test.ts';
-/** For the VM, for the commands of the docs, and to compare with the programs of others that speak CAN, protobuf and SQL. */
+/** Of it promtool alone is wanted. */
+const PROMETHEUS = 'prometheus';
+/** For the VM, and to compare with the programs of others that speak CAN, protobuf, SQL and Prometheus' format. */
 const DEBIAN_PACKAGES = [
   'user-mode-linux',
   'kmod',
@@ -34,6 +36,8 @@ const DEBIAN_PACKAGES = [
   'python3-can',
   'protobuf-compiler',
   'sqlite3',
+  'jq',
+  PROMETHEUS,
   ...(needsWideXstate() ? WIDE_XSTATE_PACKAGES : []),
 ];
 /** One test. Nothing here should come near it; it is there so that a hang becomes a failure with a name. */
@@ -69,9 +73,17 @@ function installDebianPackages(): Result {
     aptGet('update');
     installed = install();
   }
-  if (installed.status === 0) return { outcome: 'passed', note: `installed ${missing.length}` };
+  if (installed.status === 0) {
+    if (missing.includes(PROMETHEUS)) stopService(PROMETHEUS);
+    return { outcome: 'passed', note: `installed ${missing.length}` };
+  }
   console.log(installed.stdout + installed.stderr);
   return { outcome: 'could not run', note: `failed: ${command}` };
+}
+
+/** Debian starts what it installs, now and at each boot. Where nothing runs services, as in a container, it doesn't. */
+function stopService(name: string): void {
+  spawnSync('systemctl', ['disable', '--now', name], { stdio: 'ignore' });
 }
 
 /** Undefined where Debian's package manager is not there. */

@@ -25,7 +25,6 @@ export async function startCollector(config: CollectorConfig, log: Logger): Prom
       history,
       status: statusReporter(config, pipeline),
       isSimulated: sources.some(({ bus }) => bus.isSimulated),
-      version: VERSION,
       log: log.child({ stage: 'api' }),
     });
     const url = await server.listen(config.api);

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { Bus } from './bus/bus.ts';
 import { type BusUrl, isLive, isLog } from './bus/bus-url.ts';
@@ -7,6 +8,7 @@ import { ClockWatch, SYSTEM_CLOCK, type SystemClock } from './clock/clock-watch.
 import {
   type BusConfig,
   type HistoryConfig,
+  type HostConfig,
   type RecordingConfig,
   TIME_SYNC_SIMULATED,
   TIME_SYNC_SIMULATED_MS,
@@ -14,6 +16,9 @@ import {
 } from './config/schema.ts';
 import type { Gap } from './history/gap.ts';
 import { PersistentTelemetryStore } from './history/persistent-telemetry-store.ts';
+import { HostHealth } from './host/host-health.ts';
+import { HostReader } from './host/host-reader.ts';
+import { type HostSample, HostSignals } from './host/host-signals.ts';
 import { BusSignals, busComponentIds, busSignalDefinitions } from './protocol/bus-signals.ts';
 import { KartDecoder } from './protocol/kart-decoder.ts';
 import { ProtocolRegistry } from './protocol/protocol-registry.ts';
@@ -24,6 +29,7 @@ import { roundTripSample, TimeSync } from './protocol/time-sync.ts';
 import { Recorder } from './recording/recorder.ts';
 import { type ClockChange, wallClockUs } from './shared/clock.ts';
 import { errorMessage } from './shared/errors.ts';
+import { HOST_BUS_NAME } from './shared/host-bus.ts';
 import { rateLimited } from './shared/log.ts';
 import { Turns } from './shared/turns.ts';
 import { LiveFeed } from './telemetry/live-feed.ts';
@@ -47,6 +53,8 @@ export interface Pipeline {
   readonly clock: ClockWatch;
   /** Null where no recording is wanted. */
   readonly recorder: Recorder | null;
+  /** Null where this machine's health isn't recorded. */
+  readonly hostHealth: HostHealth | null;
   /** Series known so far, those of earlier runs included. */
   readonly seriesCount: number;
   /** Resolves when every bus that can end (a log that is replayed once) has ended. */
@@ -61,6 +69,8 @@ export interface PipelineConfig {
   readonly nodeId?: number;
   /** None unless told: then nothing is sent. */
   readonly timeSync?: TimeSyncConfig;
+  /** This machine's health isn't recorded unless told. */
+  readonly host?: HostConfig;
   readonly history: HistoryConfig;
   /** None unless told. */
   readonly recording?: RecordingConfig;
@@ -74,7 +84,7 @@ export interface PipelineConfig {
  *              │                                     └──▶ history writer
  *              └ copied, if wanted ─▶ recorder
  *
- * With a time sync PINGs go out to the buses, and their round trips are samples, too.
+ * With a time sync PINGs go out to the buses, and their round trips are samples, too. So is how this machine is.
  *
  * Throws HistoryError and ProtocolError; a bus that can't be opened is no error but a state of the bus.
  */
@@ -108,7 +118,8 @@ export async function startPipeline(
   for (const series of stored.series) table.restore(series);
   // A bus that isn't configured any more has a history but no state: what a simulation said last must not
   // stand beside what a vehicle says now.
-  const configured = new Set(busNames);
+  const hostIntervalMs = hostInterval(config);
+  const configured = new Set(hostIntervalMs === null ? busNames : [...busNames, HOST_BUS_NAME]);
   const states = stored.states.filter(({ series }) => configured.has(table.at(series).bus));
   state.restore(states, wallClockUs());
   feed.begin(history.samples.firstSeq);
@@ -166,18 +177,42 @@ export async function startPipeline(
     if (series !== null) takeSample(series, roundTrip.timestampUs, rawValue);
   }
 
+  function takeHealth(healthSamples: readonly HostSample[]): void {
+    const { wallClockUs } = clock.check();
+    for (const { series, rawValue } of healthSamples) takeSample(series, wallClockUs, rawValue);
+    history.publish();
+  }
+
+  function decode(source: Source, frames: FrameBatch, start: number, end: number): void {
+    let at = start;
+    while (at < end) {
+      const { samples } = history;
+      const first = samples.count;
+      at = source.decoder.decode(frames, at, samples, end);
+      takeSamples(samples, first);
+    }
+  }
+
+  /** Our own health comes back from a bus that it is sent on, and is a sample already. */
+  function decodeWithoutHealth(source: Source, frames: FrameBatch, signals: HostSignals): void {
+    let start = 0;
+    for (let at = 0; at < frames.count; at++) {
+      if (!signals.isOwn(frames, at)) continue;
+      decode(source, frames, start, at);
+      source.decoder.countOwnHealth(frames.canId[at]!);
+      start = at + 1;
+    }
+    decode(source, frames, start, frames.count);
+  }
+
   function takeFrames(source: Source, busIndex: number, frames: FrameBatch, release: () => void): void {
     clock.check();
     recorder?.record(frames, busIndex);
     // After the recording, which has the timestamps as they came.
     const roundTrips = source.timeSync.observe(frames);
-    let at = 0;
-    while (at < frames.count) {
-      const { samples } = history;
-      const first = samples.count;
-      at = source.decoder.decode(frames, at, samples);
-      takeSamples(samples, first);
-    }
+    if (hostSignals !== null && healthBuses.includes(source.bus.name)) {
+      decodeWithoutHealth(source, frames, hostSignals);
+    } else decode(source, frames, 0, frames.count);
     for (const roundTrip of roundTrips) takeRoundTrip(source, roundTrip);
     publish();
     release();
@@ -189,6 +224,9 @@ export async function startPipeline(
     const toUs = gap.toUs === null ? null : clock.corrected(gap.toUs);
     history.gap({ ...gap, fromUs: clock.corrected(gap.fromUs), toUs });
   }
+
+  const hostSignals = hostIntervalMs === null ? null : new HostSignals(registry, table, config.nodeId ?? 0);
+  const healthBuses = config.host?.send ?? [];
 
   const endings: Promise<void>[] = [];
   const sources = config.buses.map(({ name, url, spec }, index): Source => {
@@ -219,10 +257,22 @@ export async function startPipeline(
     endings.push(end.promise);
     return source;
   });
+  const hostHealth =
+    hostSignals === null || hostIntervalMs === null
+      ? null
+      : new HostHealth({
+          intervalMs: hostIntervalMs,
+          reader: new HostReader({ diskFolder: dirname(config.history.path) }),
+          signals: hostSignals,
+          sendOn: sources.map(({ bus }) => bus).filter(({ name }) => healthBuses.includes(name)),
+          onSamples: takeHealth,
+          log: log.child({ stage: 'host' }),
+        });
   for (const { bus, timeSync } of sources) {
     bus.start();
     timeSync.start();
   }
+  hostHealth?.start();
 
   return {
     registry,
@@ -232,11 +282,13 @@ export async function startPipeline(
     history,
     clock,
     recorder,
+    hostHealth,
     get seriesCount() {
       return table.count;
     },
     ended: Promise.all(endings).then(() => undefined),
     async stop() {
+      hostHealth?.stop();
       for (const { timeSync } of sources) timeSync.stop();
       await Promise.all(sources.map(({ bus }) => bus.stop()));
       turns.takeAll();
@@ -270,6 +322,11 @@ function timeSyncIntervalMs(spec: BusUrl, timeSync: TimeSyncConfig | undefined):
   if (spec.kind === 'socketcan' && spec.timeSync === 'off') return null;
   if (timeSync.interval !== TIME_SYNC_SIMULATED) return timeSync.interval;
   return spec.kind === 'sim' ? TIME_SYNC_SIMULATED_MS : null;
+}
+
+/** How often this machine's health is recorded; null for never: what comes from logs alone is of another machine and time. */
+function hostInterval({ buses, host }: PipelineConfig): number | null {
+  return buses.some(({ spec }) => isLive(spec)) ? (host?.intervalMs ?? null) : null;
 }
 
 /** Whether a millisecond of the log is one of its timestamps. */

@@ -1,4 +1,4 @@
-import { readFile, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import os from 'node:os';
 import { dirname } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -6,13 +6,12 @@ import type { ServiceStatus, StatusReply } from './api/schemas.ts';
 import type { ControllerStatus } from './bus/controller-monitor.ts';
 import type { IdTraffic } from './bus/traffic-meter.ts';
 import type { CollectorConfig } from './config/schema.ts';
+import { readTemperatureC } from './host/temperature.ts';
 import type { Pipeline, Source } from './pipeline.ts';
 import { NO_PONGS_PASSED_OVER } from './protocol/time-master.ts';
 import type { TimeSyncStatus } from './protocol/time-sync.ts';
-import { GAPS_MAX, SERIES_MAX, TIME_SYNC_NODES_MAX } from './shared/limits.ts';
+import { GAPS_MAX, SEND_QUEUE_FRAMES_MAX, SERIES_MAX, TIME_SYNC_NODES_MAX } from './shared/limits.ts';
 import { VERSION } from './version.ts';
-
-const LINUX_TEMPERATURE = '/sys/class/thermal/thermal_zone0/temp';
 
 /** Makes the report behind /api/status from what each stage says of itself. */
 export function statusReporter(config: CollectorConfig, pipeline: Pipeline): () => Promise<ServiceStatus> {
@@ -35,7 +34,7 @@ export function statusReporter(config: CollectorConfig, pipeline: Pipeline): () 
     history: historyReport(config, pipeline),
     recording: recordingReport(config, pipeline),
     process: processReport(pipeline),
-    host: await hostReport(config.history.path),
+    host: await hostReport(config.history.path, pipeline),
   });
 }
 
@@ -84,8 +83,10 @@ function busReport({ bus, decoder, timeSync }: Source): StatusReply['buses'][num
     bytes: status.traffic.bytes,
     bytes_per_s: status.traffic.bytesPerS,
     bus_load_percent: status.traffic.load === null ? null : status.traffic.load * 100,
-    frames_lost: { kernel: Number(status.driver.kernel_drops ?? 0) },
+    frames_lost: { kernel: status.kernelDrops },
     frames_sent: status.framesSent,
+    send_failures: status.sendFailures,
+    send_queue: { used: status.sendsWaiting, max: SEND_QUEUE_FRAMES_MAX },
     reopened: status.reopened,
     outcomes: decoder.counters.totals(),
     can_ids: decoder.counters.perCanId().map(({ canId, isExtended, frames, outcomes }) => ({
@@ -230,11 +231,12 @@ function processReport({ sources, recorder }: Pipeline): StatusReply['process'] 
   };
 }
 
-async function hostReport(databasePath: string): Promise<StatusReply['host']> {
-  const [disk, temperature] = await Promise.all([
+async function hostReport(databasePath: string, { hostHealth }: Pipeline): Promise<StatusReply['host']> {
+  const [disk, temperatureC] = await Promise.all([
     statfs(dirname(databasePath)).catch(() => null),
-    readFile(LINUX_TEMPERATURE, 'utf8').catch(() => null),
+    readTemperatureC('/'),
   ]);
+  const health = hostHealth?.status();
   return {
     name: os.hostname(),
     platform: `${os.platform()} ${os.arch()}`,
@@ -244,8 +246,13 @@ async function hostReport(databasePath: string): Promise<StatusReply['host']> {
     memory_free_bytes: os.freemem(),
     disk_total_bytes: disk === null ? null : disk.blocks * disk.bsize,
     disk_free_bytes: disk === null ? null : disk.bavail * disk.bsize,
-    // The kernel gives thousandths of a degree.
-    temperature_c: temperature === null ? null : Number(temperature) / 1000,
+    temperature_c: temperatureC,
     uptime_s: os.uptime(),
+    health: {
+      interval_s: health === undefined ? null : health.intervalMs / 1000,
+      samples: health?.samples ?? 0,
+      frames_sent: health?.framesSent ?? 0,
+      send_failures: health?.sendFailures ?? 0,
+    },
   };
 }

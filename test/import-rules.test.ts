@@ -18,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['protocol/*', 'shared/*'],
   history: ['protocol/*', 'shared/*'],
   recording: ['bus/*', 'shared/*'],
+  host: ['bus/can-frame.ts', 'bus/frame-batch.ts', 'protocol/*', 'shared/*'],
   config: ['bus/bus-url.ts', 'bus/can-frame.ts', 'shared/*'],
   api: ['history/*', 'protocol/*', 'telemetry/*', 'shared/*', 'type:config/*'],
   doctor: ['bus/*', 'history/*', 'config/*', 'shared/*'],

@@ -207,7 +207,15 @@ async function upgraded(url: string): Promise<RawAnswer> {
 async function sourcesWhen(circumstance: Circumstance): Promise<ApiSources> {
   const failing = (error: Error): ApiSources => {
     const fail = () => Promise.reject(error);
-    return { ...served.sources, history: { query: fail, series: fail, gaps: fail } };
+    const { history } = served.sources;
+    const failed = {
+      firstSeq: null,
+      query: fail,
+      series: fail,
+      gaps: fail,
+      timings: () => history.timings(),
+    };
+    return { ...served.sources, history: failed };
   };
   switch (circumstance) {
     case 'usual':

@@ -144,6 +144,8 @@ const SetAsideSchema = nullable(
   'the database that was damaged and renamed in this run; the history begins after it',
 );
 
+const QueueSchema = Type.Object({ used: Type.Integer(), max: Type.Integer() }, { title: 'Queue' });
+
 const FrameCountsSchema = Type.Record(Type.String(), Type.Integer());
 
 /** What a bus's controller has told of itself, by error frames. */
@@ -225,6 +227,8 @@ const BusStatusSchema = Type.Object(
     },
     frames_lost: Type.Object({ kernel: Type.Integer() }, { description: 'by reason' }),
     frames_sent: Type.Integer(),
+    send_failures: Type.Integer({ description: 'frames that were to be sent, and were not' }),
+    send_queue: QueueSchema,
     reopened: Type.Integer(),
     outcomes: FrameCountsSchema,
     can_ids: Type.Array(
@@ -249,8 +253,6 @@ const BusStatusSchema = Type.Object(
   },
   { title: 'BusStatus' },
 );
-
-const QueueSchema = Type.Object({ used: Type.Integer(), max: Type.Integer() }, { title: 'Queue' });
 
 const RecordingStatusSchema = Type.Object(
   {
@@ -416,6 +418,15 @@ export const StatusSchema = Type.Object(
       disk_free_bytes: Nullable.integer,
       temperature_c: Nullable.number,
       uptime_s: Type.Number(),
+      health: Type.Object(
+        {
+          interval_s: { ...Nullable.number, description: 'null where it is not recorded' },
+          samples: Type.Integer(),
+          frames_sent: Type.Integer(),
+          send_failures: Type.Integer(),
+        },
+        { description: "this machine's own health as signals, since the start" },
+      ),
     }),
   },
   { title: 'Status' },

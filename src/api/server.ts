@@ -4,6 +4,9 @@ import { CollectorError, errorMessage, QueryError } from '../shared/errors.ts';
 import { Compression } from './compression.ts';
 import { errorReply, refusal } from './error-reply.ts';
 import { type ApiInstance, createInstance } from './instance.ts';
+import { requestMetrics } from './metrics/request-metrics.ts';
+import { metricsRoutes } from './metrics/routes.ts';
+import { streamMetrics } from './metrics/stream-metrics.ts';
 import { describeApi, pathsOf } from './openapi/document.ts';
 import { documentRoutes } from './openapi/routes.ts';
 import { gapsRoutes } from './routes/gaps.ts';
@@ -35,6 +38,7 @@ export function createServer(sources: ApiSources): ApiServer {
   const compression = new Compression();
   const stream = new StreamHub(sources);
   answerErrors(instance, sources);
+  const ofRequests = requestMetrics(instance);
   compression.addTo(instance);
   describeApi(instance, sources.version);
   // Plugins see the routes that come after them.
@@ -49,6 +53,7 @@ export function createServer(sources: ApiSources): ApiServer {
       compression: () => compression.status(),
       stream: () => stream.stats(),
     });
+    metricsRoutes(instance, sources, [ofRequests, streamMetrics(() => stream.stats())]);
     healthRoutes(instance, sources);
     overviewRoutes(instance);
     documentRoutes(instance);

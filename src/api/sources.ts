@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { GapQuery } from '../history/gap.ts';
 import type { HistoryPage, HistoryQuery, SeriesQuery } from '../history/history-query.ts';
+import type { HistoryTimings } from '../history/persistent-telemetry-store.ts';
 import type { ProtocolRegistry } from '../protocol/protocol-registry.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
 import type { SignalState, StateFilter } from '../telemetry/telemetry-store.ts';
@@ -17,7 +18,6 @@ export interface ApiSources {
   status(): Promise<ServiceStatus>;
   /** Whether any bus is simulated. */
   readonly isSimulated: boolean;
-  readonly version: string;
   readonly log: Logger;
 }
 
@@ -61,4 +61,6 @@ export interface HistorySource {
   series(query: SeriesQuery): Promise<Uint8Array>;
   /** Gives the JSON text of GapsSchema. */
   gaps(query: GapQuery): Promise<Uint8Array>;
+  /** How long its commits and queries took. */
+  timings(): HistoryTimings;
 }

@@ -328,7 +328,7 @@ describe('a bus', { concurrency: true }, () => {
     bus.start();
     await until('the bus is open', () => bus.status().state === 'open');
     await assertBusError(bus.send(frame(LIGHTS_ON)), 'BUS_READ_ONLY', /takes no frames/);
-    assert.equal(bus.status().framesSent, 0);
+    assert.deepEqual([bus.status().framesSent, bus.status().sendFailures], [0, 1]);
     await bus.stop();
   });
 
@@ -348,10 +348,12 @@ describe('a bus', { concurrency: true }, () => {
     await until('the bus is open', () => bus.status().state === 'open');
     // No COMMAND, so that the kart has nothing to answer.
     const sends = Array.from({ length: SEND_QUEUE_FRAMES_MAX }, () => bus.send(frame(LIGHTS_ARE_ON)));
+    assert.equal(bus.status().sendsWaiting, SEND_QUEUE_FRAMES_MAX);
     await assertBusError(bus.send(frame(LIGHTS_ARE_ON)), 'BUS_SEND_QUEUE_FULL', /256 frames already wait/);
     await Promise.all(sends);
     await bus.send(frame(LIGHTS_ARE_ON));
-    assert.equal(bus.status().framesSent, SEND_QUEUE_FRAMES_MAX + 1);
+    const { framesSent, sendFailures, sendsWaiting } = bus.status();
+    assert.deepEqual([framesSent, sendFailures, sendsWaiting], [SEND_QUEUE_FRAMES_MAX + 1, 1, 0]);
     await bus.stop();
   });
 

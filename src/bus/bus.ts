@@ -72,7 +72,13 @@ export interface BusStatus {
   readonly silentSinceMs: number | null;
   readonly frames: number;
   readonly traffic: Traffic;
+  /** Dropped by the kernel since the start; a driver's own count begins anew with its thread. */
+  readonly kernelDrops: number;
   readonly framesSent: number;
+  /** Frames that were to be sent, and weren't: refused, timed out, or the bus was lost. */
+  readonly sendFailures: number;
+  /** Frames that wait to be sent, SEND_QUEUE_FRAMES_MAX at most. */
+  readonly sendsWaiting: number;
   /** Times that the bus was opened, less one. */
   readonly reopened: number;
   readonly controller: ControllerStatus;
@@ -108,11 +114,13 @@ export class Bus {
   #downSinceUs: number | null = null;
   /** As this worker's driver counts them. */
   #kernelDrops = 0;
+  #kernelDropsTotal = 0;
   #problem: BusProblem | null = null;
   #driver: DriverStatus = {};
   readonly #controller: ControllerMonitor;
   #frames = 0;
   #framesSent = 0;
+  #sendFailures = 0;
   #opened = 0;
   readonly #traffic = new TrafficMeter();
   readonly #silence = new SilenceWatch();
@@ -178,11 +186,13 @@ export class Bus {
     const problem = frameProblem(frame);
     if (problem !== null) return Promise.reject(new BusError('BUS_FRAME_INVALID', problem));
     if (this.#thread === null || this.#isStopping) {
+      this.#sendFailures++;
       return Promise.reject(
         new BusError('BUS_UNAVAILABLE', `The bus ${this.name} is not running: nothing was sent.`),
       );
     }
     if (this.#sends.size >= SEND_QUEUE_FRAMES_MAX) {
+      this.#sendFailures++;
       return Promise.reject(
         new BusError(
           'BUS_SEND_QUEUE_FULL',
@@ -209,7 +219,10 @@ export class Bus {
       silentSinceMs: this.#silentSinceMs,
       frames: this.#frames,
       traffic: this.#traffic.traffic(),
+      kernelDrops: this.#kernelDropsTotal,
       framesSent: this.#framesSent,
+      sendFailures: this.#sendFailures,
+      sendsWaiting: this.#sends.size,
       reopened: Math.max(0, this.#opened - 1),
       controller: this.#controller.status(),
       driver: this.#driver,
@@ -382,7 +395,10 @@ export class Bus {
 
   #tellDrops(fromUs: number, toUs: number): void {
     const drops = Number(this.#driver.kernel_drops ?? 0);
-    if (drops > this.#kernelDrops) this.#options.onDrops?.(drops - this.#kernelDrops, fromUs, toUs);
+    if (drops > this.#kernelDrops) {
+      this.#kernelDropsTotal += drops - this.#kernelDrops;
+      this.#options.onDrops?.(drops - this.#kernelDrops, fromUs, toUs);
+    }
     this.#kernelDrops = drops;
   }
 
@@ -391,6 +407,7 @@ export class Bus {
     if (pending === undefined) return;
     this.#sends.delete(id);
     if (problem !== null) {
+      this.#sendFailures++;
       pending.reject(new BusError(problem.code, problem.message));
       return;
     }

@@ -8,6 +8,7 @@ import {
   parseBusUrl,
 } from '../bus/bus-url.ts';
 import { errorMessage } from '../shared/errors.ts';
+import { HOST_BUS_NAME } from '../shared/host-bus.ts';
 import { absolutePath, type PathBase } from './forms.ts';
 import { found, type ProblemList } from './problems.ts';
 import { BUS_NAME_PATTERN, BUSES_MAX, type BusConfig } from './schema.ts';
@@ -164,10 +165,14 @@ function checkInterfacesOnce(buses: readonly FoundBus[], problems: ProblemList):
 
 /** Given names must be unique; a name made here gets a number where it would not be. */
 function named(buses: readonly FoundBus[], problems: ProblemList): BusConfig[] {
-  const taken = new Set<string>();
+  const taken = new Set<string>([HOST_BUS_NAME]);
   for (const { name, path, where } of buses) {
     if (name === undefined) continue;
-    if (taken.has(name)) problems.add(path, where, `expected a name of its own; found ${found(name)} again`);
+    if (name === HOST_BUS_NAME) {
+      const why = "this one stands for this machine's own health (host.interval)";
+      problems.add(path, where, `expected another name; found ${found(name)}: ${why}`);
+    } else if (taken.has(name))
+      problems.add(path, where, `expected a name of its own; found ${found(name)} again`);
     taken.add(name);
   }
   return buses.map(({ name, url, spec }) => {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 
 import { found } from './problems.ts';
 import { rangeText } from './reference.ts';
-import { LOG_LEVELS, type SettingAnnotation } from './schema.ts';
+import { BUS_NAME_PATTERN, LOG_LEVELS, type SettingAnnotation } from './schema.ts';
 import {
   DURATION_UNITS_MS,
   FINE_DURATION_UNITS_US,
@@ -18,7 +18,7 @@ export interface PathBase {
   readonly home: string;
 }
 
-export type SettingValue = string | number | null;
+export type SettingValue = string | number | readonly string[] | null;
 export type Parsed = { readonly value: SettingValue } | { readonly problem: string };
 
 /** What Python's logging calls the same levels. */
@@ -50,6 +50,8 @@ export function parseSetting(setting: SettingAnnotation, text: string | null, ba
       return inRange(setting, text, parseSizeBytes(text), SIZE_UNITS_BYTES);
     case 'choice':
       return wrong(setting, text);
+    case 'busNames':
+      return busNames(setting, text);
     case 'level':
       return level(setting, text);
     case 'host':
@@ -68,6 +70,7 @@ export function expectedText(setting: SettingAnnotation): string {
   const range = rangeText(setting);
   const forms = {
     buses: 'a list of buses, each with a url',
+    busNames: 'names of buses, such as can0 or can0,can1',
     choice: `one of ${setting.choices?.join(', ')}`,
     canId: `a CAN id from ${range}, decimal or as 0x10`,
     duration: `a duration from ${range}, such as ${example(setting)}`,
@@ -107,6 +110,13 @@ function inRange(
     text,
     needsUnit ? `: a number alone has no unit (${Object.keys(units).join(', ')})` : '',
   );
+}
+
+/** A list in the file arrives with commas between its items, as one is written elsewhere. */
+function busNames(setting: SettingAnnotation, text: string): Parsed {
+  const names = text.split(',').map((name) => name.trim());
+  const areNames = names.every((name) => new RegExp(BUS_NAME_PATTERN).test(name));
+  return areNames ? { value: [...new Set(names)] } : wrong(setting, text);
 }
 
 function level(setting: SettingAnnotation, text: string): Parsed {

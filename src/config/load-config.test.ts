@@ -44,6 +44,7 @@ test('without any input the defaults hold, and the result is frozen throughout',
     buses: [{ name: 'sim', url: 'sim:kart', spec: { kind: 'sim', model: 'kart', seed: 1, rate: 1 } }],
     nodeId: 0,
     timeSync: { interval: 'simulated' },
+    host: { intervalMs: 5_000, send: null },
     history: {
       path: `${state}/collector.db`,
       flushIntervalMs: 1_000,
@@ -82,6 +83,7 @@ buses:
   - url: candump:logs/drive.log?speed=max
 node_id: 0x10
 time_sync: {interval: 0.5s}
+host: {interval: 1min, send: [front]}
 history: {path: ~/kart.db, flush_interval: 250ms, durability: relaxed, timestamp_resolution: 0.5ms, max_age: unlimited, max_samples: 5000, max_bytes: 128MiB, seconds_max_age: 60d, minutes_max_age: unlimited}
 recording: {path: logs/can/, max_file_bytes: 8MiB, max_file_age: 10min, max_bytes: unlimited, compress: none}
 api:
@@ -120,6 +122,7 @@ log:
     ],
     nodeId: 16,
     timeSync: { interval: 500 },
+    host: { intervalMs: 60_000, send: ['front'] },
     history: {
       path: '/home/driver/kart.db',
       flushIntervalMs: 250,
@@ -141,8 +144,8 @@ log:
     api: { host: '::1', port: 0 },
     log: { level: 'warn', file: null, maxBytes: 500_000, maxFiles: 2 },
   });
-  assert.equal(sources['api.port'], 'collector.yaml:12');
-  assert.equal(sources['history.path'], 'collector.yaml:8');
+  assert.equal(sources['api.port'], 'collector.yaml:13');
+  assert.equal(sources['history.path'], 'collector.yaml:9');
   assert.equal(sources.buses, 'collector.yaml:3');
 });
 
@@ -238,6 +241,24 @@ const mistakes: [yaml: string, source: string, path: string, message: RegExp][] 
     'buses[1].url',
     /a name of its own/,
   ],
+  [
+    'buses: [{url: sim:kart, name: host}]',
+    '1:15',
+    'buses[0].url',
+    /another name.*found "host": .*own health/,
+  ],
+  ['host: {interval: 10ms}', '1:18', 'host.interval', /expected a duration from 100ms to 1h.*or off/],
+  ['host: {send: [a b]}', '1', 'host.send', /expected names of buses, such as can0.*or none; found "a b"/],
+  ['host: {send: []}', '1:14', 'host.send', /found an empty list/],
+  ['host: {send: [sim, {}]}', '1:14', 'host.send', /found keys and values/],
+  ['host: {send: [sin]}', '1', 'host.send', /can be sent on \(sim\); found "sin"; did you mean "sim"\?/],
+  ['host: {interval: off, send: sim}', '1', 'host.send', /expected host.interval beside it/],
+  [
+    'buses: [{url: "candump:a.log"}]\nhost: {send: a}',
+    '2',
+    'host.send',
+    /\(none, as no bus can be sent on\); found "a", a log that is replayed/,
+  ],
   ['buses:\n- url: socketcan:can0\n- url: socketcan:can0', '3:8', 'buses[1].url', /each CAN interface once/],
   ['a: "', '1:5', '', /YAML: Missing closing/],
   ['a: 1\n---\nb: 1', '2:1', '', /YAML: .*multiple documents/],
@@ -289,7 +310,7 @@ test('the message of the error is a list that names every place', () => {
   assert.throws(() => load('api:\n  port: x\nlgo: 1', { env: { API_HOST: 'a b' } }), {
     message: [
       "the configuration can't be used:",
-      'collector.yaml:3:1: unknown key: expected buses, node_id, time_sync, history, recording, api, log; found "lgo"; did you mean "log"?',
+      'collector.yaml:3:1: unknown key: expected buses, node_id, time_sync, host, history, recording, api, log; found "lgo"; did you mean "log"?',
       'env API_HOST: api.host: expected a host name or an IP address without brackets, such as 127.0.0.1 or ::1; found "a b"',
       'collector.yaml:2:9: api.port: expected an integer from 0 to 65535; found "x"',
     ].join('\n  '),
@@ -388,6 +409,16 @@ const values: Record<string, [string, unknown][]> = {
     ['off', null],
     ['simulated', 'simulated'],
   ],
+  'host.interval': [
+    ['100ms', 100],
+    ['off', null],
+    ['1h', 3_600_000],
+  ],
+  'host.send': [
+    ['sim', ['sim']],
+    ['none', null],
+    ['sim, sim', ['sim']],
+  ],
   'recording.compress': [
     ['zstd', 'zstd'],
     ['none', 'none'],
@@ -439,7 +470,7 @@ test('flags go over the environment, that over the file, and that over the defau
                   valueAt(loadConfig({ env: {}, cwd: '/nowhere', home }).config, setting.properties),
                 ];
         assert.equal(source, expectedSource);
-        assert.equal(valueAt(loaded.config, setting.properties), expected, setting.path);
+        assert.deepEqual(valueAt(loaded.config, setting.properties), expected, setting.path);
       }),
       { numRuns: 30 },
     );
@@ -494,6 +525,14 @@ test('buses come from --bus or --can, else CAN_INTERFACE, else the file, else th
     );
     assert.equal(sources.buses, source);
   }
+});
+
+test('a bus that would be called host after what it reads is called otherwise', () => {
+  const { config } = load('buses: [{url: "candump:host.log"}, {url: socketcan:host}, {url: sim:kart}]');
+  assert.deepEqual(
+    config.buses.map(({ name }) => name),
+    ['host-2', 'host-3', 'sim'],
+  );
 });
 
 test('a bus flag that has no effect is a mistake', () => {

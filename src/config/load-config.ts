@@ -2,11 +2,18 @@ import assert from 'node:assert/strict';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 
+import { isLog } from '../bus/bus-url.ts';
 import { type InputText, resolveBuses } from './buses.ts';
 import { absolutePath, type PathBase, parseSetting, type SettingValue } from './forms.ts';
 import { didYouMean, found, ProblemList } from './problems.ts';
 import { formatSetting, SETTINGS, type Setting } from './reference.ts';
-import { CONFIG_FILE_DEFAULT, CONFIG_FILE_INPUT, type CollectorConfig, type SettingInput } from './schema.ts';
+import {
+  type BusConfig,
+  CONFIG_FILE_DEFAULT,
+  CONFIG_FILE_INPUT,
+  type CollectorConfig,
+  type SettingInput,
+} from './schema.ts';
 import { formatSizeBytes } from './units.ts';
 import { type FileSettings, parseConfigYaml, readConfigText } from './yaml-file.ts';
 
@@ -102,6 +109,7 @@ export function loadConfig({
     problems.add('log.file', where, 'expected a file of its own; found the path of the database');
   }
   checkRecordingBytes(values, sources, problems);
+  checkHostSend(values, sources, buses, problems);
   problems.throwIfAny();
 
   const config = assemble(values, { buses });
@@ -141,6 +149,31 @@ function checkRecordingBytes(
     sources[path]!,
     `expected recording.max_bytes to be twice recording.max_file_bytes at least; found ${formatSizeBytes(allBytes)} and ${formatSizeBytes(fileBytes)}`,
   );
+}
+
+/** The health can be sent only where it is read, and on buses that take frames. */
+function checkHostSend(
+  values: ReadonlyMap<string, SettingValue>,
+  sources: Readonly<Record<string, string>>,
+  buses: readonly BusConfig[],
+  problems: ProblemList,
+): void {
+  const path = 'host.send';
+  const names = values.get(path);
+  // Of buses that are told wrong nobody knows what they are called.
+  if (names === null || typeof names !== 'object' || !problems.isEmpty) return;
+  const where = sources[path]!;
+  if (values.get('host.interval') === null) {
+    problems.add(path, where, 'expected host.interval beside it; found that it is off');
+  }
+  const sendable = buses.filter(({ spec }) => !isLog(spec)).map(({ name }) => name);
+  for (const name of names) {
+    if (sendable.includes(name)) continue;
+    const isOfLog = buses.some((bus) => bus.name === name);
+    const expected = sendable.length === 0 ? 'none, as no bus can be sent on' : sendable.join(', ');
+    const why = isOfLog ? ', a log that is replayed' : didYouMean(name, sendable);
+    problems.add(path, where, `expected buses that can be sent on (${expected}); found ${found(name)}${why}`);
+  }
 }
 
 /** What a flag and its variable give, the flag first. An empty variable counts as unset. */

@@ -38,6 +38,10 @@ export class ProblemList {
     else this.#uncounted++;
   }
 
+  get isEmpty(): boolean {
+    return this.#problems.length === 0;
+  }
+
   get isFull(): boolean {
     return this.#problems.length >= PROBLEMS_MAX;
   }

@@ -35,9 +35,13 @@ export function inputHelp(input: SettingInput, setting: Setting): string {
 }
 
 /** How a value of the service is written: 86400000 as `1d`, null as `unlimited`. */
-export function formatSetting(setting: SettingAnnotation, value: string | number | null): string {
+export function formatSetting(
+  setting: SettingAnnotation,
+  value: string | number | readonly string[] | null,
+): string {
   if (value === null) return setting.nullWord ?? '';
   if (typeof value === 'string') return value;
+  if (typeof value === 'object') return value.join(',');
   if (setting.form === 'duration') return formatDurationMs(value);
   if (setting.form === 'fineDuration') return formatDurationUs(value);
   if (setting.form === 'size') return formatSizeBytes(value);
@@ -161,6 +165,15 @@ const FORMS = [
   "only where a bus is the kart's, and no other time master is there; `time_sync=off` in the URL of another keeps it out. Logs are",
   'never sent to.',
   '[operating.md](operating.md#time-sync) has more.',
+  '',
+  '## This machine',
+  '',
+  "Where a bus is live, or a kart simulated, this machine's own health is recorded, too: each `host.interval` a sample of each",
+  'quantity it tells, as SYSTEM_MONITOR/RASPBERRY_PI, of a bus called `host`; so no bus may be called that. Logs that are replayed',
+  'are of another machine and time: beside them alone there is none.',
+  '',
+  'With `host.send: [can0]` it goes out on these buses as well, as STATUS frames under `node_id`. Unless it is given, nothing is sent.',
+  '[operating.md](operating.md#the-machines-own-health) has more.',
   '',
   '## CAN interfaces',
   '',

@@ -4,6 +4,8 @@ import { BUS_NAME_CHARS_MAX, type BusUrl } from '../bus/bus-url.ts';
 import { STANDARD_CAN_ID_MAX } from '../bus/can-frame.ts';
 import {
   HISTORY_BYTES_MIN,
+  HOST_INTERVAL_MAX_MS,
+  HOST_INTERVAL_MIN_MS,
   RECORDING_FILE_BYTES_MIN,
   TIME_SYNC_INTERVAL_MAX_MS,
   TIME_SYNC_INTERVAL_MIN_MS,
@@ -22,6 +24,7 @@ import { DURATION_UNITS_MS, FINE_DURATION_UNITS_US, SIZE_UNITS_BYTES } from './u
 /** How a setting is written; forms.ts reads and writes each. */
 export type SettingForm =
   | 'buses'
+  | 'busNames'
   | 'canId'
   | 'choice'
   | 'duration'
@@ -298,6 +301,37 @@ const TimeSyncSchema = Type.Object({
   ),
 });
 
+const HostSchema = Type.Object({
+  intervalMs: nullable(
+    annotated({
+      key: 'interval',
+      form: 'duration',
+      description:
+        "how often this machine's own health is recorded, beside a live bus or a simulated kart: load, memory, disk, temperature, network",
+      default: '5s',
+      nullWord: 'off',
+      minimum: HOST_INTERVAL_MIN_MS,
+      maximum: HOST_INTERVAL_MAX_MS,
+      flag: 'host-interval',
+      env: 'HOST_INTERVAL',
+      placeholder: 'DURATION',
+    }),
+  ),
+  send: Type.Union(
+    [Type.Array(Type.String()), Type.Null()],
+    annotated({
+      key: 'send',
+      form: 'busNames',
+      description: 'buses that the same is sent on, as STATUS frames under node_id',
+      default: 'none',
+      nullWord: 'none',
+      flag: 'host-send',
+      env: 'HOST_SEND',
+      placeholder: 'NAMES',
+    }),
+  ),
+});
+
 const ApiSchema = Type.Object({
   host: Type.String(
     annotated({
@@ -430,6 +464,7 @@ export const CollectorConfigSchema = Type.Object({
     }),
   ),
   timeSync: TimeSyncSchema,
+  host: HostSchema,
   history: HistorySchema,
   recording: RecordingSchema,
   api: ApiSchema,
@@ -441,6 +476,7 @@ export type BusConfig = CollectorConfig['buses'][number];
 export type HistoryConfig = CollectorConfig['history'];
 export type RecordingConfig = CollectorConfig['recording'];
 export type TimeSyncConfig = CollectorConfig['timeSync'];
+export type HostConfig = CollectorConfig['host'];
 export type ApiConfig = CollectorConfig['api'];
 export type LogConfig = CollectorConfig['log'];
 export type LogLevel = LogConfig['level'];

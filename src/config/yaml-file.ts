@@ -131,6 +131,7 @@ class YamlReader {
       const path = prefix + key;
       const setting = this.#settings.find((candidate) => candidate.path === path);
       if (setting?.form === 'buses') this.#readBuses(setting, value);
+      else if (setting?.form === 'busNames') this.#readNames(setting, value, keyNode);
       else if (setting !== undefined)
         this.#readText(setting.path, expectedText(setting), value, keyNode, this.#texts);
       else if (keys.includes(key)) this.#readSection(path, value);
@@ -177,6 +178,25 @@ class YamlReader {
       this.#problem(path, written, 'expected a url; found none');
     }
     return { where, ...(name && { name }), ...(url && { url }) };
+  }
+
+  /** A list of texts is taken for what one would write with commas between them. */
+  #readNames(setting: Setting, written: Node | null, keyNode: Node): void {
+    const { path } = setting;
+    const node = this.#resolved(written);
+    if (!isSeq(node)) {
+      this.#readText(path, expectedText(setting), written, keyNode, this.#texts);
+      return;
+    }
+    const items = node.items.map((item) => this.#resolved(item as Node | null));
+    const wrong = items.find((item) => !isScalar(item) || item.value === null);
+    if (wrong !== undefined || items.length === 0) {
+      const shown = items.length === 0 ? 'an empty list' : describe(wrong ?? null);
+      this.#problem(path, written, `expected ${expectedText(setting)}; found ${shown}`);
+      return;
+    }
+    const text = items.map((item) => (isScalar(item) ? (item.source ?? String(item.value)) : '')).join(',');
+    this.#texts.set(path, { text, where: this.#where(written), source: this.#source(written) });
   }
 
   #readText(

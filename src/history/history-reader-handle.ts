@@ -5,10 +5,12 @@ import { HistoryError, QueryError } from '../shared/errors.ts';
 import { HISTORY_QUERIES_WAITING_MAX } from '../shared/limits.ts';
 import { siblingModule } from '../shared/sibling-module.ts';
 import type { Answer, FromReader, HistoryThreadData, Question, ToReader } from './history-messages.ts';
+import type { QueryMeter } from './query-meter.ts';
 
 export interface ReaderHandleOptions extends HistoryThreadData {
   /** Of the series that may come up in answers before they are stored. */
   readonly table: SeriesTable;
+  readonly meter: QueryMeter;
   readonly log: Logger;
   /** Told of what is stored and can't be read. */
   readonly onDamage: (message: string, block: number | null) => void;
@@ -16,6 +18,9 @@ export interface ReaderHandleOptions extends HistoryThreadData {
 
 interface PendingQuery {
   readonly reader: Worker;
+  readonly kind: Question['kind'];
+  /** By performance.now(). */
+  readonly askedMs: number;
   resolve(answer: Answer): void;
   reject(error: Error): void;
 }
@@ -45,11 +50,12 @@ export class HistoryReaderHandle {
    * What is transferred is the reader's from then on.
    */
   ask(question: Question, transfer: readonly ArrayBuffer[] = []): Promise<Answer> {
+    const { table, meter } = this.#options;
     if (this.#queries.size >= HISTORY_QUERIES_WAITING_MAX) {
+      meter.refused();
       const message = `${HISTORY_QUERIES_WAITING_MAX} queries already wait for the history: try again in a second.`;
       return Promise.reject(new QueryError(503, 'HISTORY_BUSY', message));
     }
-    const { table } = this.#options;
     const reader = this.#reader ?? this.#start();
     const id = this.#nextQueryId++;
     const series = table.since(this.#seriesTold).map(recordOf);
@@ -57,7 +63,7 @@ export class HistoryReaderHandle {
     return new Promise((resolve, reject) => {
       // It refuses what was transferred before.
       reader.postMessage({ kind: 'ask', id, question, series } satisfies ToReader, transfer);
-      this.#queries.set(id, { reader, resolve, reject });
+      this.#queries.set(id, { reader, kind: question.kind, askedMs: performance.now(), resolve, reject });
     });
   }
 
@@ -76,6 +82,7 @@ export class HistoryReaderHandle {
       for (const [id, pending] of this.#queries) {
         if (pending.reader !== reader) continue;
         this.#queries.delete(id);
+        this.#options.meter.failed();
         pending.reject(
           new HistoryError('HISTORY_READ_FAILED', "The history's reader ended before it answered."),
         );
@@ -90,9 +97,15 @@ export class HistoryReaderHandle {
       return;
     }
     const pending = this.#queries.get(message.id);
+    if (pending === undefined) return;
     this.#queries.delete(message.id);
-    if (message.kind === 'answer') pending?.resolve(message.answer);
-    else pending?.reject(new HistoryError(message.error.code, message.error.message));
+    if (message.kind === 'answer') {
+      this.#options.meter.answered(pending.kind, pending.askedMs);
+      pending.resolve(message.answer);
+    } else {
+      this.#options.meter.failed();
+      pending.reject(new HistoryError(message.error.code, message.error.message));
+    }
   }
 
   /** The thread answers what it was asked and ends; the next question starts another. */

@@ -452,6 +452,30 @@ describe('queries', () => {
     for (const samples of await Promise.all(queries)) assert.equal(samples.length, 2);
     assert.equal(store.status().queriesWaiting, 0);
     assert.equal((await samplesOf(store)).length, 2);
+    const { durations, refused, failed } = store.timings().queries;
+    const answered = Object.values(durations).reduce((sum, { count }) => sum + count, 0);
+    assert.deepEqual([answered, refused, failed], [HISTORY_QUERIES_WAITING_MAX + 1, 1, 0]);
+  });
+
+  test('are timed by what is asked, and so are commits', async (t) => {
+    const { store, table } = await openStore(t);
+    table.add(RPM);
+    add(store, 2);
+    await store.flush();
+    const { componentType, componentId, commandId } = RPM;
+    const signal = { componentType, componentId, commandId };
+    await store.query(EVERYTHING);
+    await store.query({ ...EVERYTHING, limit: 1, order: 'desc' });
+    await store.gaps({ limit: 1 });
+    await store.series({ signals: [signal], messageType: 1, fromUs: 0, toUs: 1_000_000, points: 1 });
+    const { commits, queries } = store.timings();
+    assert.equal(commits.count, store.status().commits);
+    assert.ok(commits.count > 0 && commits.sumS > 0);
+    const counts = Object.entries(queries.durations).map(([kind, { count }]) => [kind, count]);
+    const { page, newest, ...others } = Object.fromEntries(counts);
+    assert.equal(page + newest, 2);
+    assert.ok(newest > 0, 'the newest sample is in memory');
+    assert.deepEqual(others, { series: 1, columns: 0, gaps: 1 });
   });
 
   test('survive the death of the reader', async (t) => {

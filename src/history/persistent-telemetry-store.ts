@@ -10,6 +10,7 @@ import {
   readClock,
   uncertainAfter,
 } from '../shared/clock.ts';
+import { type DurationCounts, DurationHistogram } from '../shared/duration-histogram.ts';
 import { HistoryError, QueryError } from '../shared/errors.ts';
 import {
   CLOCK_STEPS_KEPT,
@@ -45,6 +46,7 @@ import {
 } from './history-query.ts';
 import { HistoryReaderHandle } from './history-reader-handle.ts';
 import { NewestSamples } from './newest-samples.ts';
+import { type QueryCounts, QueryMeter } from './query-meter.ts';
 import type { Retention } from './retention.ts';
 
 export interface HistoryOptions extends Retention {
@@ -102,6 +104,13 @@ export interface HistoryStatus {
   readonly queriesWaitingMax: number;
 }
 
+/** How long the history's threads took, for whoever watches the service. */
+export interface HistoryTimings {
+  /** Of commits that made samples durable. */
+  readonly commits: DurationCounts;
+  readonly queries: QueryCounts;
+}
+
 const NOTHING_STORED: HistorySize = {
   samples: 0,
   firstSeq: null,
@@ -126,6 +135,7 @@ export class PersistentTelemetryStore {
   #writer: Worker | null = null;
   readonly #reader: HistoryReaderHandle;
   readonly #newest: NewestSamples;
+  readonly #queryMeter = new QueryMeter();
   #flushTimer: NodeJS.Timeout | undefined;
 
   /** Memory that isn't written to isn't there yet: what is seldom used costs nothing. */
@@ -152,6 +162,7 @@ export class PersistentTelemetryStore {
   #lostInWrite = 0;
   #commits = 0;
   #lastCommitMs: number | null = null;
+  readonly #commitDurations = new DurationHistogram();
   #problem: StoredError | null = null;
   #setAside: SetAside | null = null;
   #damages = 0;
@@ -170,6 +181,7 @@ export class PersistentTelemetryStore {
       path: options.path,
       batches: this.#batches.map(({ buffer }) => buffer),
       table,
+      meter: this.#queryMeter,
       log: options.log,
       onDamage: (message, block) => {
         this.#tellDamage(message);
@@ -381,9 +393,11 @@ export class PersistentTelemetryStore {
    * queries and HISTORY_CLOSED while there is no history, or HistoryError where reading failed.
    */
   query(query: HistoryQuery): Promise<HistoryPage> {
+    const askedMs = performance.now();
     const page = this.#newestPage(query);
-    if (page !== null) return Promise.resolve(page);
-    return this.#ask({ kind: 'page', query }) as Promise<HistoryPage>;
+    if (page === null) return this.#ask({ kind: 'page', query }) as Promise<HistoryPage>;
+    this.#queryMeter.answered('newest', askedMs);
+    return Promise.resolve(page);
   }
 
   /** A page that lies within the newest samples, as the reader would give it; null where it doesn't. */
@@ -481,6 +495,7 @@ export class PersistentTelemetryStore {
         this.#commits++;
         this.#renewReservation(message.reservedSeq);
         this.#lastCommitMs = message.durationMs;
+        this.#commitDurations.observe(message.durationMs);
         this.#problem = null;
         break;
       case 'failed':
@@ -546,6 +561,10 @@ export class PersistentTelemetryStore {
       queriesWaiting: this.#reader.waiting,
       queriesWaitingMax: HISTORY_QUERIES_WAITING_MAX,
     };
+  }
+
+  timings(): HistoryTimings {
+    return { commits: this.#commitDurations.counts(), queries: this.#queryMeter.counts() };
   }
 
   /** Makes everything durable and ends both threads. */

@@ -1,6 +1,7 @@
 import type { ControllerReading } from '../bus/controller-monitor.ts';
 import { CONTROLLER_STATES, type ControllerState } from '../bus/error-frame.ts';
 import { MESSAGE_TYPE, VALUE_TYPE } from './kart-codec.ts';
+import { ownSeries } from './own-series.ts';
 import { ALL_COMPONENTS, type ComponentTypeDefinition, ID_COUNT } from './proto-files.ts';
 import type { Series, SeriesTable } from './series-table.ts';
 
@@ -102,34 +103,17 @@ export class BusSignals {
   #seriesOf(quantity: number): Series | null {
     let series = this.#series.get(quantity);
     if (series === undefined) {
-      series = this.#find(quantity) ?? this.#add(quantity);
+      series = ownSeries(this.#table, {
+        bus: this.#bus,
+        nodeId: NODE_ID,
+        messageType: MESSAGE_TYPE.STATUS,
+        componentType: CAN_BUS_TYPE,
+        componentId: this.#componentId,
+        commandId: quantity,
+        valueType: VALUE_TYPE.UINT8,
+      });
       this.#series.set(quantity, series);
     }
     return series;
-  }
-
-  #find(quantity: number): Series | undefined {
-    return this.#table
-      .since(0)
-      .find(
-        ({ bus, componentType, componentId, commandId, isCurrent }) =>
-          isCurrent &&
-          bus === this.#bus &&
-          componentType === CAN_BUS_TYPE &&
-          componentId === this.#componentId &&
-          commandId === quantity,
-      );
-  }
-
-  #add(quantity: number): Series | null {
-    return this.#table.add({
-      bus: this.#bus,
-      nodeId: NODE_ID,
-      messageType: MESSAGE_TYPE.STATUS,
-      componentType: CAN_BUS_TYPE,
-      componentId: this.#componentId,
-      commandId: quantity,
-      valueType: VALUE_TYPE.UINT8,
-    });
   }
 }

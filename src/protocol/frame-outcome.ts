@@ -14,6 +14,7 @@ export const FRAME_OUTCOMES = [
   'error_frame',
   'can_fd',
   'series_limit',
+  'own_health',
 ] as const;
 
 export type FrameOutcome = (typeof FRAME_OUTCOMES)[number];

@@ -187,6 +187,25 @@ test('a batch of samples that is full half-way is gone on from, without a loss',
   );
 });
 
+test('decoded piece by piece, up to any ends, frames come to the same', () => {
+  const whole = newDecoder();
+  const pieces = newDecoder();
+  const ends = fc.array(fc.nat(200)).map((each) => each.toSorted((left, right) => left - right));
+  fc.assert(
+    fc.property(anyFrames, ends, (frames, cuts) => {
+      const batch = batchOf(frames);
+      const samples = SampleBatch.allocate(200);
+      let at = 0;
+      for (const end of [...cuts.filter((cut) => cut <= batch.count), batch.count]) {
+        at = pieces.decoder.decode(batch, at, samples, end);
+        assert.equal(at, end);
+      }
+      assert.deepEqual(samplesOf(samples), decodeAll(whole.decoder, batch));
+      assert.deepEqual(pieces.decoder.counters.totals(), whole.decoder.counters.totals());
+    }),
+  );
+});
+
 test('samples are appended, and a full batch takes none', () => {
   const { decoder } = newDecoder();
   const frames = batchOf([frame('48 00 00 01 40 00 00 01'), frame('48 00 00 01 40 00 00 02')]);

@@ -46,15 +46,14 @@ export class KartDecoder {
   }
 
   /**
-   * Decodes frames from index `start` on and appends their samples, until either batch is exhausted.
-   * Returns the index of the first frame that wasn't decoded: the count of frames, or less when the
-   * samples are full.
+   * Decodes frames from index `start` on and appends their samples, until `end` or the samples are full. Returns the
+   * index of the first frame that wasn't decoded: `end`, or less when the samples are full.
    */
-  decode(frames: FrameBatch, start: number, samples: SampleBatch): number {
+  decode(frames: FrameBatch, start: number, samples: SampleBatch, end = frames.count): number {
     let at = start;
     for (;;) {
-      at = this.#decodeKnown(frames, at, samples);
-      if (at === frames.count || samples.isFull) return at;
+      at = this.#decodeKnown(frames, at, samples, end);
+      if (at === end || samples.isFull) return at;
       if (isKartMessage(frames, at)) {
         // Of a series that isn't known yet; where there is no room for it, the frame is counted and done with.
         if (!this.#addSeriesOf(frames, at)) at++;
@@ -69,7 +68,7 @@ export class KartDecoder {
    * The same, but it stops ahead of the first frame that is no kart message, or of no series that is known. A loop
    * without calls, so that it is compiled early, and with fields looked up once: where memory is written to they would be for each frame.
    */
-  #decodeKnown(frames: FrameBatch, start: number, samples: SampleBatch): number {
+  #decodeKnown(frames: FrameBatch, start: number, samples: SampleBatch, framesEnd: number): number {
     const { canId, flags, payloadBytes, payloadWords, timestampUs: frameUs } = frames;
     const { timestampUs, rawValue, series: sampleSeries, count: firstSample } = samples;
     const slots = this.#slots;
@@ -77,7 +76,7 @@ export class KartDecoder {
     const next = this.#next;
     const outcome = this.#outcome;
     const counts = this.counters.standard;
-    const end = Math.min(frames.count, start + samples.capacity - firstSample);
+    const end = Math.min(framesEnd, start + samples.capacity - firstSample);
     let at = start;
     for (; at < end; at++) {
       // What we send ourselves is on the bus like any other.
@@ -114,6 +113,11 @@ export class KartDecoder {
     const series = isRoom ? this.#table.add({ ...key, bus: this.#bus }) : null;
     if (series !== null) this.#link(series);
     return series?.index ?? null;
+  }
+
+  /** Passes over a frame of ours whose sample is there already. */
+  countOwnHealth(canId: number): void {
+    this.counters.countStandard(canId, OUTCOME.own_health);
   }
 
   /** The series of a quantity that a node sends with a value type; -1 where there is none. */

@@ -143,3 +143,11 @@ test('byte 1 is gone by while a node of 100 ppm and a system that is slewed agre
   assert.ok(limits.SOURCE_SYNC_AGE_MAX_MS * drift < limits.SOURCE_DELAY_MIN_MS);
   assert.ok(limits.TIME_SYNC_INTERVAL_MAX_MS < limits.SOURCE_SYNC_AGE_MAX_MS);
 });
+
+test("the event loop's delay is told of a whole minute, which is what the slowest scrapes come in", () => {
+  assert.equal(limits.EVENT_LOOP_WINDOW_MS * limits.EVENT_LOOP_WINDOWS_KEPT, 60_000);
+});
+
+test('each bus has a name of its own among the threads, beside those of the service and of Node.js', () => {
+  assert.ok(BUSES_MAX + 16 <= limits.THREAD_NAMES_MAX);
+});

@@ -119,6 +119,10 @@ export const TIME_SYNC_PINGS_KEPT = 8;
  */
 export const TIME_SYNC_ROUND_TRIP_MAX_MS = 500;
 
+/** The least and the greatest interval between readings of this machine's health: the kernel counts load in steps of 10 ms. */
+export const HOST_INTERVAL_MIN_MS = 100;
+export const HOST_INTERVAL_MAX_MS = 3_600_000;
+
 /** The least and the greatest interval between PINGs. */
 export const TIME_SYNC_INTERVAL_MIN_MS = 100;
 export const TIME_SYNC_INTERVAL_MAX_MS = 5_000;
@@ -405,6 +409,13 @@ export const RECORDING_RETRY_MS = 5000;
 
 /** The least that recording.max_file_bytes can be: a few writes, however well they compress. */
 export const RECORDING_FILE_BYTES_MIN = 4 * RECORDING_TEXT_BYTES;
+
+/** Windows of the event loop's delay that are kept for /metrics: the last minute, and the one that isn't over. */
+export const EVENT_LOOP_WINDOW_MS = 15_000;
+export const EVENT_LOOP_WINDOWS_KEPT = 4;
+
+/** Names of threads whose CPU time is told one by one: 16 buses, four of the history and the recording, a dozen of Node.js. */
+export const THREAD_NAMES_MAX = 48;
 
 /** How long a stop may take before the process ends by force. */
 export const STOP_DEADLINE_MS = 1_800;

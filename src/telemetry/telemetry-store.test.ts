@@ -323,6 +323,23 @@ describe('of several that speak of one signal', () => {
     assert.equal(fixture.only().count, 2);
   });
 
+  test('this machine speaks for itself while it does, whoever else tells of it later', () => {
+    const fixture = new Fixture();
+    const own = fixture.series({ bus: 'host' });
+    const others = fixture.series();
+    for (const value of [1, 2, 3]) {
+      fixture.pass(500);
+      fixture.apply({ series: own, value });
+      fixture.apply({ series: others, value: -value });
+      assert.equal(fixture.only().value, value);
+    }
+    fixture.pass(1600);
+    fixture.apply({ series: others, value: -4 });
+    assert.equal(fixture.only().value, -4);
+    fixture.apply({ series: own, value: 4 }, { series: others, value: -5 });
+    assert.equal(fixture.only().value, 4);
+  });
+
   test('within one batch the latest timestamp does', () => {
     const fixture = new Fixture();
     const [first, second] = [fixture.series(), fixture.series({ nodeId: 3 })];

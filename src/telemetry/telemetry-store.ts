@@ -1,6 +1,7 @@
 import { MESSAGE_TYPE } from '../protocol/kart-codec.ts';
 import type { SampleBatch } from '../protocol/sample-batch.ts';
 import type { Series, SeriesTable } from '../protocol/series-table.ts';
+import { HOST_BUS_NAME } from '../shared/host-bus.ts';
 import { SERIES_MAX } from '../shared/limits.ts';
 
 /** A signal is stale when it was silent for so many of its usual intervals ... */
@@ -198,7 +199,7 @@ export class TelemetryStore {
   /**
    * The state of every signal that has a sample and passes the filter, in the order of component type,
    * component and command. Where several series tell of one signal, a STATUS speaks before what others
-   * asked of it or reported beside it, and among those the latest.
+   * asked of it or reported beside it, and among those the latest; but of this machine, the machine itself.
    */
   *current(filter: StateFilter = {}): Generator<SignalState> {
     const nowMs = this.#nowMs();
@@ -206,24 +207,38 @@ export class TelemetryStore {
       const { componentType, componentId } = signal.series[0]!;
       if (filter.componentType !== undefined && filter.componentType !== componentType) continue;
       if (filter.componentId !== undefined && filter.componentId !== componentId) continue;
-      const series = this.#speaker(signal, filter.messageType);
+      const series = this.#speaker(signal, filter.messageType, nowMs);
       if (series !== null) yield this.#stateOf(series, nowMs);
     }
   }
 
-  #speaker(signal: Signal, messageType: number | undefined): Series | null {
+  #speaker(signal: Signal, messageType: number | undefined, nowMs: number): Series | null {
     let best: Series | null = null;
     let bestRank = -1;
     for (const series of signal.series) {
       if (this.#count[series.index] === 0) continue;
       if (messageType !== undefined && messageType !== series.messageType) continue;
-      const rank = series.messageType === MESSAGE_TYPE.STATUS ? 1 : 0;
+      const rank = this.#rank(series, nowMs);
       if (rank > bestRank || (rank === bestRank && this.#isLater(series.index, best!.index))) {
         best = series;
         bestRank = rank;
       }
     }
     return best;
+  }
+
+  /** A simulated kart has a computer, too, and would speak in turn with this one. */
+  #rank({ index, messageType, bus }: Series, nowMs: number): number {
+    if (messageType !== MESSAGE_TYPE.STATUS) return 0;
+    return bus === HOST_BUS_NAME && !this.#isStale(index, this.#ageMs(index, nowMs)) ? 2 : 1;
+  }
+
+  #ageMs(series: number, nowMs: number): number {
+    return Math.max(0, nowMs - this.#arrivedMs[series]!);
+  }
+
+  #isStale(series: number, ageMs: number): boolean {
+    return this.#isRestored[series] === 1 || ageMs * 1000 > staleAfterUs(this.#intervalUs[series]!);
   }
 
   /** By arrival, for clocks may jump; samples of one batch, which arrive together, by timestamp. */
@@ -235,9 +250,9 @@ export class TelemetryStore {
   #stateOf(series: Series, nowMs: number): SignalState {
     const { index } = series;
     const rawValue = this.#rawValue[index]!;
-    const ageMs = Math.max(0, nowMs - this.#arrivedMs[index]!);
+    const ageMs = this.#ageMs(index, nowMs);
     const intervalUs = this.#intervalUs[index]!;
-    const isStale = this.#isRestored[index] === 1 || ageMs * 1000 > staleAfterUs(intervalUs);
+    const isStale = this.#isStale(index, ageMs);
     return {
       series,
       timestampUs: this.#timestampUs[index]!,

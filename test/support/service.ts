@@ -37,7 +37,8 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   const { args = [], env = {}, command = [process.execPath, ENTRY], cwd } = options;
   const [file, ...fileArgs] = command;
   const child = spawn(file, [...fileArgs, ...args], {
-    env: { ...process.env, NO_COLOR: '1', ...env },
+    // So that samples are those of frames; a test of the machine's own health says otherwise, by a flag.
+    env: { ...process.env, NO_COLOR: '1', HOST_INTERVAL: 'off', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd !== undefined && { cwd }),
   });

@@ -21,6 +21,9 @@ const NO_HISTORY: HistorySource = {
   query: () => Promise.reject(new Error('there is no history')),
   series: () => Promise.reject(new Error('there is no history')),
   gaps: () => Promise.reject(new Error('there is no history')),
+  timings: () => {
+    throw new Error('there is no history');
+  },
 };
 
 export type ToldMessage = ControlMessage | (SamplesMessage & { readonly id: string });

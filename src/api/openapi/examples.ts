@@ -202,6 +202,8 @@ export const STATUS_EXAMPLE: StatusReply = {
       bus_load_percent: 15.8,
       frames_lost: { kernel: 0 },
       frames_sent: 0,
+      send_failures: 0,
+      send_queue: { used: 0, max: 256 },
       reopened: 0,
       outcomes: {
         decoded: 2375999,
@@ -327,5 +329,6 @@ export const STATUS_EXAMPLE: StatusReply = {
     disk_free_bytes: 22_000_000_000,
     temperature_c: 51.2,
     uptime_s: 3640.5,
+    health: { interval_s: 5, samples: 5040, frames_sent: 0, send_failures: 0 },
   },
 };

@@ -229,6 +229,7 @@ async function serveHistory(
     firstSeq: null,
     series: () => Promise.reject(new Error('not asked for here')),
     gaps: () => Promise.reject(new Error('not asked for here')),
+    timings: () => served.sources.history.timings(),
     async query(query: HistoryQuery): Promise<HistoryPage> {
       queries.push(query);
       const answered = answer(query, queries.length);

@@ -45,7 +45,9 @@ export const STREAM_DESCRIPTION = {
 };
 
 /** Events as text. */
-function events(...all: readonly { readonly event: string; readonly id?: number; readonly data: object }[]): string {
+function events(
+  ...all: readonly { readonly event: string; readonly id?: number; readonly data: object }[]
+): string {
   return all
     .map(({ event, id, data }) => {
       const idLine = id === undefined ? '' : `id: ${id}\n`;
@@ -70,7 +72,14 @@ const EVENTS_EXAMPLE = events(
   {
     event: 'samples',
     id: 1042,
-    data: { type: 'samples', cause: 'live', seq: 1042, missed: 0, thinned: 0, samples: SAMPLES_EXAMPLE.slice(0, 1) },
+    data: {
+      type: 'samples',
+      cause: 'live',
+      seq: 1042,
+      missed: 0,
+      thinned: 0,
+      samples: SAMPLES_EXAMPLE.slice(0, 1),
+    },
   },
 );
 

@@ -231,6 +231,7 @@ test('a history that is busy is asked again; one that fails is a gap, after whic
       firstSeq: null,
       series: store.series.bind(store),
       gaps: store.gaps.bind(store),
+      timings: store.timings.bind(store),
       query: (query) => {
         const answer = answers.shift() ?? null;
         return answer === null ? store.query(query) : Promise.reject(answer);
@@ -260,6 +261,7 @@ describe('the history is asked', () => {
         firstSeq: null,
         series: store.series.bind(store),
         gaps: store.gaps.bind(store),
+        timings: store.timings.bind(store),
         async query(query) {
           await new Promise<void>((resolve) => waiting.push(resolve));
           return store.query(query);

@@ -485,6 +485,7 @@ test('the history is asked for no more than what the feed has not got any more',
     },
     series: () => Promise.reject(new Error('not asked for here')),
     gaps: () => Promise.reject(new Error('not asked for here')),
+    timings: () => assert.fail('not asked for here'),
   };
   const rig = rigOf(t, { history, feedSamples: 32 });
   const series = rig.addSeries();
