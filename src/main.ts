@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { createServer } from './api/server.ts';
+import { createCommands } from './commands.ts';
 import type { CollectorConfig } from './config/schema.ts';
 import { type Pipeline, startPipeline } from './pipeline.ts';
 import { statusReporter } from './status.ts';
@@ -17,14 +18,17 @@ export async function startCollector(config: CollectorConfig, log: Logger): Prom
   const pipeline = await startPipeline(config, log);
   try {
     const { registry, sources, state, feed, history } = pipeline;
+    const commands = createCommands(config.commands, pipeline, log);
+    await commands?.start();
     const server = createServer({
       version: VERSION,
       registry,
       state,
       feed,
       history,
-      status: statusReporter(config, pipeline),
+      status: statusReporter(config, pipeline, commands),
       isSimulated: sources.some(({ bus }) => bus.isSimulated),
+      commands,
       log: log.child({ stage: 'api' }),
     });
     const url = await server.listen(config.api);
@@ -33,10 +37,12 @@ export async function startCollector(config: CollectorConfig, log: Logger): Prom
       pipeline,
       url,
       async stop() {
+        const commandsStopped = commands?.stop();
         // Reading stops first, so that all that was read is stored; clients are cut off meanwhile.
         const stopped = pipeline.stop();
         await server.close();
         await stopped;
+        await commandsStopped;
       },
     };
   } catch (error) {

@@ -2,9 +2,11 @@ import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { Bus } from './bus/bus.ts';
 import { type BusUrl, isLive, isLog } from './bus/bus-url.ts';
+import { passesCanFilters } from './bus/can-filter.ts';
 import type { ControllerReading } from './bus/controller-monitor.ts';
 import type { FrameBatch } from './bus/frame-batch.ts';
 import { ClockWatch, SYSTEM_CLOCK, type SystemClock } from './clock/clock-watch.ts';
+import { CommandWatch } from './commands/command-watch.ts';
 import {
   type BusConfig,
   type HistoryConfig,
@@ -35,9 +37,10 @@ import { Turns } from './shared/turns.ts';
 import { LiveFeed } from './telemetry/live-feed.ts';
 import { TelemetryStore } from './telemetry/telemetry-store.ts';
 
-/** A bus, what decodes its frames, and what keeps the time of its nodes. */
+/** A bus, what decodes its frames, what keeps the time of its nodes, and what looks for their answers to commands. */
 export interface Source {
   readonly bus: Bus;
+  readonly commands: CommandWatch;
   readonly timeSync: TimeSync;
   readonly decoder: KartDecoder;
 }
@@ -138,11 +141,12 @@ export async function startPipeline(
     tellStep(log, stepUs, correctionUs);
   }
 
-  /** What was appended to a batch from `first` on. */
-  function takeSamples(samples: SampleBatch, first: number): void {
+  /** What was appended to a batch from `first` on; `settled` is called when the samples are as they stay. */
+  function takeSamples(samples: SampleBatch, first: number, settled?: () => void): void {
     if (clock.isSettling) correctTimestamps(samples, first, clock);
     state.apply(samples, first);
     if (timestampResolutionUs > 1) roundTimestamps(samples, first, timestampResolutionUs);
+    settled?.();
     feed.take(samples, first);
     if (samples.isFull) history.handOver();
   }
@@ -180,41 +184,57 @@ export async function startPipeline(
   function takeHealth(healthSamples: readonly HostSample[]): void {
     const { wallClockUs } = clock.check();
     for (const { series, rawValue } of healthSamples) takeSample(series, wallClockUs, rawValue);
-    history.publish();
+    publish();
   }
 
-  function decode(source: Source, frames: FrameBatch, start: number, end: number): void {
+  /** `isCommandAnswered`: whether the samples are to be found of what the frames answer. */
+  function decode(
+    source: Source,
+    frames: FrameBatch,
+    start: number,
+    end: number,
+    isCommandAnswered: boolean,
+  ): void {
     let at = start;
     while (at < end) {
       const { samples } = history;
       const first = samples.count;
-      at = source.decoder.decode(frames, at, samples, end);
-      takeSamples(samples, first);
+      const span = { start: at, end: source.decoder.decode(frames, at, samples, end) };
+      const find = isCommandAnswered ? () => source.commands.find(frames, span, samples, first) : undefined;
+      takeSamples(samples, first, find);
+      at = span.end;
     }
   }
 
   /** Our own health comes back from a bus that it is sent on, and is a sample already. */
-  function decodeWithoutHealth(source: Source, frames: FrameBatch, signals: HostSignals): void {
+  function decodeWithoutHealth(
+    source: Source,
+    frames: FrameBatch,
+    signals: HostSignals,
+    isCommandAnswered: boolean,
+  ): void {
     let start = 0;
     for (let at = 0; at < frames.count; at++) {
       if (!signals.isOwn(frames, at)) continue;
-      decode(source, frames, start, at);
+      decode(source, frames, start, at, isCommandAnswered);
       source.decoder.countOwnHealth(frames.canId[at]!);
       start = at + 1;
     }
-    decode(source, frames, start, frames.count);
+    decode(source, frames, start, frames.count, isCommandAnswered);
   }
 
   function takeFrames(source: Source, busIndex: number, frames: FrameBatch, release: () => void): void {
     clock.check();
     recorder?.record(frames, busIndex);
-    // After the recording, which has the timestamps as they came.
+    const isCommandAnswered = source.commands.observe(frames);
+    // After those that want the timestamps as they came.
     const roundTrips = source.timeSync.observe(frames);
-    if (hostSignals !== null && healthBuses.includes(source.bus.name)) {
-      decodeWithoutHealth(source, frames, hostSignals);
-    } else decode(source, frames, 0, frames.count);
+    const isOfHealth = hostSignals !== null && healthBuses.includes(source.bus.name);
+    if (isOfHealth) decodeWithoutHealth(source, frames, hostSignals, isCommandAnswered);
+    else decode(source, frames, 0, frames.count, isCommandAnswered);
     for (const roundTrip of roundTrips) takeRoundTrip(source, roundTrip);
     publish();
+    if (isCommandAnswered) source.commands.settle();
     release();
   }
 
@@ -253,7 +273,8 @@ export async function startPipeline(
       },
       onDrops: (count, fromUs, toUs) => tellGap({ bus: name, cause: 'kernel', fromUs, toUs, count }),
     });
-    const source = { bus, decoder, timeSync: timeSyncOf(bus, config, log) };
+    const commands = commandWatchOf(spec, config, table);
+    const source = { bus, decoder, commands, timeSync: timeSyncOf(bus, config, log) };
     endings.push(end.promise);
     return source;
   });
@@ -313,6 +334,15 @@ function timeSyncOf(bus: Bus, { timeSync, nodeId = 0 }: PipelineConfig, log: Log
       logFault('warn', name, { bus: name, reason: errorMessage(error) }, 'time sync frame not sent'),
     nowUs: wallClockUs,
     monotonicMs: () => performance.now(),
+  });
+}
+
+function commandWatchOf(spec: BusUrl, { nodeId = 0 }: PipelineConfig, table: SeriesTable): CommandWatch {
+  const filters = spec.kind === 'socketcan' ? spec.filters : undefined;
+  return new CommandWatch({
+    nodeId,
+    isOwnHeard: filters === undefined || passesCanFilters(filters, nodeId),
+    table,
   });
 }
 

@@ -5,16 +5,29 @@ import { performance } from 'node:perf_hooks';
 import type { ServiceStatus, StatusReply } from './api/schemas.ts';
 import type { ControllerStatus } from './bus/controller-monitor.ts';
 import type { IdTraffic } from './bus/traffic-meter.ts';
+import type { CommandService } from './commands/command-service.ts';
 import type { CollectorConfig } from './config/schema.ts';
 import { readTemperatureC } from './host/temperature.ts';
 import type { Pipeline, Source } from './pipeline.ts';
 import { NO_PONGS_PASSED_OVER } from './protocol/time-master.ts';
 import type { TimeSyncStatus } from './protocol/time-sync.ts';
-import { GAPS_MAX, SEND_QUEUE_FRAMES_MAX, SERIES_MAX, TIME_SYNC_NODES_MAX } from './shared/limits.ts';
+import {
+  AUDIT_LINES_WAITING_MAX,
+  COMMANDS_WAITING_MAX,
+  EMERGENCY_STOPS_WAITING_MAX,
+  GAPS_MAX,
+  SEND_QUEUE_FRAMES_MAX,
+  SERIES_MAX,
+  TIME_SYNC_NODES_MAX,
+} from './shared/limits.ts';
 import { VERSION } from './version.ts';
 
 /** Makes the report behind /api/status from what each stage says of itself. */
-export function statusReporter(config: CollectorConfig, pipeline: Pipeline): () => Promise<ServiceStatus> {
+export function statusReporter(
+  config: CollectorConfig,
+  pipeline: Pipeline,
+  commands: CommandService | null = null,
+): () => Promise<ServiceStatus> {
   const startedMs = Date.now();
   const startedMonotonicMs = performance.now();
 
@@ -33,6 +46,7 @@ export function statusReporter(config: CollectorConfig, pipeline: Pipeline): () 
     },
     history: historyReport(config, pipeline),
     recording: recordingReport(config, pipeline),
+    commands: commandsReport(commands),
     process: processReport(pipeline),
     host: await hostReport(config.history.path, pipeline),
   });
@@ -208,6 +222,32 @@ function recordingReport({ recording }: CollectorConfig, { recorder }: Pipeline)
     max_file_age_s: recording.maxFileAgeMs / 1000,
     compress: recording.compress,
     queue_bytes: { used: status.queueBytes, max: status.queueBytesMax },
+  };
+}
+
+/** Where commands are off all counts are 0. */
+function commandsReport(commands: CommandService | null): StatusReply['commands'] {
+  const status = commands?.status();
+  return {
+    enabled: commands !== null,
+    sent: status?.sent ?? 0,
+    acknowledged: status?.acknowledged ?? 0,
+    timed_out: status?.timedOut ?? 0,
+    refused_by_node: status?.refusedByNode ?? 0,
+    refused: status?.refused ?? 0,
+    failed: status?.failed ?? 0,
+    stops_joined: status?.stopsJoined ?? 0,
+    waiting: status?.waiting ?? 0,
+    waiting_max: COMMANDS_WAITING_MAX + EMERGENCY_STOPS_WAITING_MAX,
+    audit: {
+      path: status?.audit.path ?? null,
+      failures: status?.audit.failures ?? 0,
+      lines_waiting: status?.audit.linesWaiting ?? 0,
+      lines_waiting_max: AUDIT_LINES_WAITING_MAX,
+      lines_lost: status?.audit.linesLost ?? 0,
+      refusals_left_out: status?.audit.refusalsLeftOut ?? 0,
+      problem: status?.audit.problem ?? null,
+    },
   };
 }
 

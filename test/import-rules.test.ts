@@ -19,8 +19,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   history: ['protocol/*', 'shared/*'],
   recording: ['bus/*', 'shared/*'],
   host: ['bus/can-frame.ts', 'bus/frame-batch.ts', 'protocol/*', 'shared/*'],
+  commands: ['bus/*', 'protocol/*', 'shared/*'],
   config: ['bus/bus-url.ts', 'bus/can-frame.ts', 'shared/*'],
-  api: ['history/*', 'protocol/*', 'telemetry/*', 'shared/*', 'type:config/*'],
+  api: ['history/*', 'protocol/*', 'telemetry/*', 'shared/*', 'type:commands/*', 'type:config/*'],
   doctor: ['bus/*', 'history/*', 'config/*', 'shared/*'],
 };
 const MAY_IMPORT_ALL = ['', 'cli'];

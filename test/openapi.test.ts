@@ -10,8 +10,9 @@ import type { FastifyInstance, RouteOptions } from 'fastify';
 import { PROBLEMS } from '../src/api/openapi/problems.ts';
 import { createServer } from '../src/api/server.ts';
 import type { ApiSources } from '../src/api/sources.ts';
+import { createCommands } from '../src/commands.ts';
 import { HistoryError, QueryError } from '../src/shared/errors.ts';
-import { STREAM_CLIENTS_MAX } from '../src/shared/limits.ts';
+import { COMMAND_BODY_BYTES_MAX, STREAM_CLIENTS_MAX } from '../src/shared/limits.ts';
 import { kartDrive } from './support/kart-drive.ts';
 import {
   assertContent,
@@ -23,7 +24,8 @@ import {
 } from './support/openapi-document.ts';
 import { decoded, type RawAnswer, type RawOptions, rawRequest, rawStream } from './support/raw-request.ts';
 import { logLine, servePipeline } from './support/served-pipeline.ts';
-import { CHECKOUT } from './support/service.ts';
+import { CHECKOUT, eventually } from './support/service.ts';
+import { temporaryDirectory } from './support/temporary-directory.ts';
 
 /**
  * The document against the service: every route, every status code and every example in it is sent to a real server over
@@ -77,7 +79,29 @@ const operations = operationsOf(document);
 const byId = new Map(operations.map((operation) => [operation.id, operation]));
 
 /** Where else answers come from: services in other states. */
-type Circumstance = 'usual' | 'busy' | 'broken' | 'closing' | 'not ready' | 'full';
+type Circumstance =
+  | 'usual'
+  | 'busy'
+  | 'broken'
+  | 'closing'
+  | 'not ready'
+  | 'full'
+  | 'commands'
+  | 'log only'
+  | CommandFault;
+
+/** What a vehicle does to commands that no test can wait for, by its status code. */
+const COMMAND_FAULTS = {
+  COMMANDS_TOO_MANY: 429,
+  COMMAND_REFUSED: 502,
+  BUS_UNAVAILABLE: 503,
+  BUS_SEND_FAILED: 503,
+  BUS_SEND_QUEUE_FULL: 503,
+  COMMANDS_WAITING: 503,
+  COMMAND_NOT_AUDITED: 503,
+  SERVICE_STOPPING: 503,
+} as const;
+type CommandFault = keyof typeof COMMAND_FAULTS;
 
 interface Provocation extends RawOptions {
   /** Where one request isn't enough, or is none of ours: gives the answer of the service at this URL. */
@@ -85,6 +109,16 @@ interface Provocation extends RawOptions {
   /** The path with its query; the operation's base example if none is given. */
   readonly path?: string;
   readonly when?: Circumstance;
+}
+
+/** A command that names no value type, as the protocol has none for it. */
+const PARAMETER = { component_type: 'CONTROLS', component_id: 'SYSTEM', command_id: 'PARAMETER', value: 1 };
+
+/** A light's command, but for these parts, to a service that sends it. */
+function ordered(changes: object): Provocation {
+  const command = { component_type: 'LIGHTS', component_id: 'FRONT', command_id: 'MODE', value: 'ON' };
+  const body = JSON.stringify({ ...command, ...changes });
+  return { body, headers: { 'content-type': 'application/json' }, when: 'commands' };
 }
 
 /**
@@ -147,6 +181,37 @@ const PROVOCATIONS: Readonly<Record<string, Provocation>> = {
   'getEvents 400 MESSAGE_TYPE_UNKNOWN': { path: '/api/events?message_type=REPLY' },
   'getEvents 503 STREAM_FULL': { when: 'full' },
 
+  'sendCommand 200': ordered({}),
+  'sendCommand 400 COMMAND_INVALID': ordered({ colour: 'red' }),
+  'sendCommand 400 BODY_INVALID': { ...ordered({}), body: '{' },
+  'sendCommand 400 COMPONENT_TYPE_UNKNOWN': ordered({ component_type: 'ENGINES' }),
+  'sendCommand 400 COMPONENT_UNKNOWN': ordered({ component_id: 'LEFT' }),
+  'sendCommand 400 COMMAND_UNKNOWN': ordered({ command_id: 'FLY' }),
+  'sendCommand 400 VALUE_TYPE_NEEDED': ordered({ ...PARAMETER }),
+  'sendCommand 400 VALUE_TYPE_UNKNOWN': ordered({ ...PARAMETER, value_type: 'FLOAT' }),
+  'sendCommand 400 VALUE_TYPE_WRONG': ordered({ value_type: 'UINT16' }),
+  'sendCommand 400 VALUE_UNKNOWN': ordered({ value: 'BRIGHTER' }),
+  'sendCommand 400 VALUE_INVALID': ordered({ command_id: 'INTENSITY', value: 'full' }),
+  'sendCommand 400 VALUE_OUT_OF_RANGE': ordered({ command_id: 'INTENSITY', value: 1e6 }),
+  'sendCommand 400 VALUE_NOT_EXACT': ordered({ command_id: 'INTENSITY', value: 0.5 }),
+  'sendCommand 400 BUS_NEEDED': { ...ordered({}), when: 'log only' },
+  'sendCommand 400 BUS_UNKNOWN': ordered({ bus: 'can9' }),
+  'sendCommand 400 BUS_READ_ONLY': ordered({ bus: 'drive' }),
+  'sendCommand 404 COMMANDS_DISABLED': { ...ordered({}), when: 'usual' },
+  'sendCommand 413 BODY_TOO_LARGE': ordered({ value: 'N'.repeat(COMMAND_BODY_BYTES_MAX) }),
+  'sendCommand 415 BODY_NOT_JSON': { ...ordered({}), headers: { 'content-type': 'text/plain' } },
+  'sendCommand 429 COMMANDS_TOO_MANY': { ...ordered({}), when: 'COMMANDS_TOO_MANY' },
+  'sendCommand 502 COMMAND_REFUSED': { ...ordered({}), when: 'COMMAND_REFUSED' },
+  'sendCommand 503 BUS_UNAVAILABLE': { ...ordered({}), when: 'BUS_UNAVAILABLE' },
+  'sendCommand 503 BUS_SEND_FAILED': { ...ordered({}), when: 'BUS_SEND_FAILED' },
+  'sendCommand 503 BUS_SEND_QUEUE_FULL': { ...ordered({}), when: 'BUS_SEND_QUEUE_FULL' },
+  'sendCommand 503 COMMANDS_WAITING': { ...ordered({}), when: 'COMMANDS_WAITING' },
+  'sendCommand 503 COMMAND_NOT_AUDITED': { ...ordered({}), when: 'COMMAND_NOT_AUDITED' },
+  'sendCommand 503 SERVICE_STOPPING': { ...ordered({}), when: 'SERVICE_STOPPING' },
+  'sendCommand 504 COMMAND_NOT_ACKNOWLEDGED': ordered({ command_id: 'VOLTAGE', value: 1, timeout_s: 0.1 }),
+  'getCommands 400 QUERY_INVALID': { path: '/api/commands?limit=0', when: 'commands' },
+  'getCommands 404 COMMANDS_DISABLED': {},
+
   'getReadiness 503': { when: 'not ready' },
 
   'getOverview 304': { headers: { 'if-none-match': '*' } },
@@ -204,6 +269,20 @@ async function upgraded(url: string): Promise<RawAnswer> {
   });
 }
 
+/** A service that sends commands, to simulated karts and to none. */
+async function commandedSources(otherBuses: readonly string[]): Promise<ApiSources> {
+  const { pipeline, sources } = await servePipeline(atEnd, '', otherBuses);
+  await eventually(
+    async () => pipeline.sources.at(-1)!.bus,
+    ({ isOpen }) => isOpen || otherBuses.length === 0,
+  );
+  const audit = join(temporaryDirectory(atEnd), 'commands.log');
+  const commands = createCommands({ enabled: 'on', audit, timeoutMs: 30_000 }, pipeline, sources.log)!;
+  await commands.start();
+  atEnd.after(() => commands.stop());
+  return { ...sources, commands };
+}
+
 async function sourcesWhen(circumstance: Circumstance): Promise<ApiSources> {
   const failing = (error: Error): ApiSources => {
     const fail = () => Promise.reject(error);
@@ -235,6 +314,17 @@ async function sourcesWhen(circumstance: Circumstance): Promise<ApiSources> {
     }
     case 'not ready':
       return (await servePipeline(atEnd, '', ['candump:nowhere.log'])).sources;
+    case 'commands':
+      return commandedSources(['sim:kart']);
+    case 'log only':
+      return commandedSources([]);
+    default: {
+      const send = () =>
+        Promise.reject(
+          new QueryError(COMMAND_FAULTS[circumstance], circumstance, PROBLEMS[circumstance].message),
+        );
+      return { ...served.sources, commands: { send, refuse: async () => {}, newest: () => [] } };
+    }
   }
 }
 
@@ -407,7 +497,8 @@ describe('each example request is answered as the document says:', () => {
       for (const { path, headers } of requests) {
         const isEndless = headers.accept === 'text/event-stream';
         const until = (body: string) => body.split('\n\n').length > 2;
-        const answer = await rawRequest(`${served.url}${path}`, { headers, ...(isEndless && { until }) });
+        const server = await serverWhen(operation.id === 'getCommands' ? 'commands' : 'usual');
+        const answer = await rawRequest(`${server}${path}`, { headers, ...(isEndless && { until }) });
         assert.equal(answer.status, 200, `${path}: ${answer.body}`);
         const type = (answer.headers['content-type'] ?? '').split(';')[0];
         assert.equal(type, headers.accept, path);

@@ -4,7 +4,7 @@ import fastify from 'fastify';
 import { errorReply } from './error-reply.ts';
 import { explainValidation } from './validation.ts';
 
-/** Bytes of a request's body at most; no route takes one yet. */
+/** Bytes of a request's body at most; a route that takes one has a limit of its own. */
 const BODY_BYTES_MAX = 64 * 1024;
 /** Characters of one path parameter at most. */
 const PATH_PARAMETER_CHARS_MAX = 200;

@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { GAP_CAUSES } from '../history/gap.ts';
+import { CommandsStatusSchema } from './command/status-schema.ts';
 import { Nullable, nullable } from './nullable.ts';
 
 export type { ComponentTypeReply, ProtocolReply } from './protocol-schemas.ts';
@@ -398,6 +399,7 @@ export const StatusSchema = Type.Object(
     recording: nullable(RecordingStatusSchema, 'null where nothing is recorded'),
     api: ApiStatusSchema,
     stream: StreamStatusSchema,
+    commands: CommandsStatusSchema,
     process: Type.Object({
       pid: Type.Integer(),
       node: Type.String(),

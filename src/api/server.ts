@@ -9,6 +9,7 @@ import { metricsRoutes } from './metrics/routes.ts';
 import { streamMetrics } from './metrics/stream-metrics.ts';
 import { describeApi, pathsOf } from './openapi/document.ts';
 import { documentRoutes } from './openapi/routes.ts';
+import { commandRoutes } from './routes/command.ts';
 import { gapsRoutes } from './routes/gaps.ts';
 import { healthRoutes } from './routes/health.ts';
 import { historyRoutes } from './routes/history.ts';
@@ -49,6 +50,7 @@ export function createServer(sources: ApiSources): ApiServer {
     gapsRoutes(instance, sources);
     streamRoutes(instance, sources, stream);
     protocolRoutes(instance, sources);
+    commandRoutes(instance, sources);
     statusRoutes(instance, sources, {
       compression: () => compression.status(),
       stream: () => stream.stats(),

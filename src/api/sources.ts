@@ -1,4 +1,11 @@
 import type { Logger } from 'pino';
+import type {
+  Asker,
+  CommandAnswer,
+  CommandRecord,
+  CommandRefusal,
+  CommandRequest,
+} from '../commands/command-record.ts';
 import type { GapQuery } from '../history/gap.ts';
 import type { HistoryPage, HistoryQuery, SeriesQuery } from '../history/history-query.ts';
 import type { HistoryTimings } from '../history/persistent-telemetry-store.ts';
@@ -7,7 +14,7 @@ import type { SeriesRecord } from '../protocol/series-table.ts';
 import type { SignalState, StateFilter } from '../telemetry/telemetry-store.ts';
 import type { ServiceStatus } from './schemas.ts';
 
-/** All that the API knows of the service: what it may read, and nothing that it could change. */
+/** All that the API knows of the service: what it may read, and of what it could change commands alone. */
 export interface ApiSources {
   /** Of the service. */
   readonly version: string;
@@ -18,6 +25,8 @@ export interface ApiSources {
   status(): Promise<ServiceStatus>;
   /** Whether any bus is simulated. */
   readonly isSimulated: boolean;
+  /** Null where commands are off. */
+  readonly commands: CommandSender | null;
   readonly log: Logger;
 }
 
@@ -63,4 +72,14 @@ export interface HistorySource {
   gaps(query: GapQuery): Promise<Uint8Array>;
   /** How long its commits and queries took. */
   timings(): HistoryTimings;
+}
+
+/** What the API can change: it hands on what a client asks for. What is checked, limited and noted down is behind it. */
+export interface CommandSender {
+  /** Resolves when a node has echoed the command; rejects with QueryError. */
+  send(request: CommandRequest, asker: Asker): Promise<CommandAnswer>;
+  /** Notes down an attempt that the API refused itself; never rejects. */
+  refuse(refusal: CommandRefusal, asker: Asker): Promise<void>;
+  /** The newest attempts, the newest first. */
+  newest(limit: number): readonly CommandRecord[];
 }

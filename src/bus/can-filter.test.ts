@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { CAN_FILTERS_MAX } from '../shared/limits.ts';
-import { CanFilterError, canFilterWords, formatCanFilters, parseCanFilters } from './can-filter.ts';
+import {
+  CanFilterError,
+  canFilterWords,
+  formatCanFilters,
+  parseCanFilters,
+  passesCanFilters,
+} from './can-filter.ts';
 
 test('filters are read as can-utils write them', () => {
   assert.deepEqual(parseCanFilters('123:7FF'), {
@@ -27,6 +33,28 @@ test('the kernel is given pairs of id and mask, with its flag for inverted ones'
     [0x123, 0x7ff, 0x2000_0200, 0x700, 0xbfff_ffff, 0xc000_0001],
   );
 });
+
+const passing: [text: string, passes: readonly number[], keeps: readonly number[]][] = [
+  ['123:7FF', [0x123], [0x122, 0x124, 0x723]],
+  ['123:C00007FF', [0x123], [0x122]],
+  ['000:600,700:7F0', [0, 0x1ff, 0x700, 0x70f], [0x200, 0x6ff, 0x710]],
+  ['200~700', [0x1ff, 0x300], [0x200, 0x2ff]],
+  ['200~700,300~700,j', [0x1ff, 0x400], [0x200, 0x3ff]],
+  ['200~700,300~700', [0x1ff, 0x200, 0x3ff], []],
+  ['0:0', [0, 0x7ff], []],
+  ['0~0', [], [0, 0x7ff]],
+  // Of 29 bits alone.
+  ['00000123:DFFFFFFF', [], [0x123]],
+  // Remote frames alone.
+  ['40000000:40000000', [], [0]],
+];
+for (const [text, passes, keeps] of passing) {
+  test(`which data frames ${text} lets pass is known as the kernel knows it`, () => {
+    const filters = parseCanFilters(text);
+    for (const canId of passes) assert.ok(passesCanFilters(filters, canId), String(canId));
+    for (const canId of keeps) assert.ok(!passesCanFilters(filters, canId), String(canId));
+  });
+}
 
 const bad: [text: string, expected: RegExp, found: string][] = [
   ['', /expected 123:7FF, .*perhaps with j/, ''],

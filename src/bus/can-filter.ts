@@ -85,6 +85,13 @@ export function canFilterWords({ terms }: CanFilters): Int32Array {
   );
 }
 
+/** Whether a data frame of classic CAN with an 11-bit id passes. */
+export function passesCanFilters({ terms, isJoined }: CanFilters, canId: number): boolean {
+  const matches = ({ idWord, mask, isInverted }: CanFilter) =>
+    (((canId ^ idWord) & mask) === 0) !== isInverted;
+  return isJoined ? terms.every(matches) : terms.some(matches);
+}
+
 function hex(value: number, digits: number): string {
   return value.toString(16).toUpperCase().padStart(digits, '0');
 }

@@ -18,6 +18,9 @@ export function banner(config: CollectorConfig, apiUrl: string): string {
     `  History   ${config.history.path}`,
   ];
   if (config.recording.path !== null) lines.push(`  Recording ${config.recording.path}`);
+  if (config.commands.enabled === 'on') {
+    lines.push(`  Commands  POST ${apiUrl}/api/command; audit log ${config.commands.audit}`);
+  }
   if (config.log.file !== null) lines.push(`  Log       ${config.log.file}`);
   if (isSimulated) {
     lines.push(

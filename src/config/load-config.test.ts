@@ -64,6 +64,7 @@ test('without any input the defaults hold, and the result is frozen throughout',
       compress: 'zstd',
     },
     api: { host: '127.0.0.1', port: 5001 },
+    commands: { enabled: 'off', audit: `${state}/commands.log`, timeoutMs: 1_000 },
     log: { level: 'info', file: `${state}/collector.log`, maxBytes: 10_485_760, maxFiles: 5 },
   });
   assert.ok(Value.Check(CollectorConfigSchema, config));
@@ -89,6 +90,7 @@ recording: {path: logs/can/, max_file_bytes: 8MiB, max_file_age: 10min, max_byte
 api:
   host: '::1'
   port: "0"
+commands: {enabled: on, audit: audit/commands.log, timeout: 250ms}
 log:
   level: Warning
   file: ~
@@ -142,6 +144,7 @@ log:
       compress: 'none',
     },
     api: { host: '::1', port: 0 },
+    commands: { enabled: 'on', audit: join(folder, 'audit/commands.log'), timeoutMs: 250 },
     log: { level: 'warn', file: null, maxBytes: 500_000, maxFiles: 2 },
   });
   assert.equal(sources['api.port'], 'collector.yaml:13');
@@ -156,6 +159,14 @@ test('an empty file, empty sections and anchors are fine', () => {
 });
 
 const mistakes: [yaml: string, source: string, path: string, message: RegExp][] = [
+  ['commands: {enabled: true}', '1:21', 'commands.enabled', /^expected one of off, on; found "true"$/],
+  ['commands: {timeout: 1min}', '1:21', 'commands.timeout', /from 10ms to 30s, such as 1s; found "1min"$/],
+  [
+    'commands: {audit: a.log}\nlog: {file: a.log}',
+    '1',
+    'commands.audit',
+    /expected a file of its own; found the path of the log file/,
+  ],
   [
     'time_sync: {interval: on}',
     '1:23',
@@ -310,7 +321,7 @@ test('the message of the error is a list that names every place', () => {
   assert.throws(() => load('api:\n  port: x\nlgo: 1', { env: { API_HOST: 'a b' } }), {
     message: [
       "the configuration can't be used:",
-      'collector.yaml:3:1: unknown key: expected buses, node_id, time_sync, host, history, recording, api, log; found "lgo"; did you mean "log"?',
+      'collector.yaml:3:1: unknown key: expected buses, node_id, time_sync, host, history, recording, api, commands, log; found "lgo"; did you mean "log"?',
       'env API_HOST: api.host: expected a host name or an IP address without brackets, such as 127.0.0.1 or ::1; found "a b"',
       'collector.yaml:2:9: api.port: expected an integer from 0 to 65535; found "x"',
     ].join('\n  '),
@@ -378,6 +389,21 @@ const values: Record<string, [string, unknown][]> = {
     ['1', 1],
     ['2', 2],
     ['3', 3],
+  ],
+  'commands.enabled': [
+    ['on', 'on'],
+    ['off', 'off'],
+    ['on', 'on'],
+  ],
+  'commands.audit': [
+    ['/a.log', '/a.log'],
+    ['/b.log', '/b.log'],
+    ['/c.log', '/c.log'],
+  ],
+  'commands.timeout': [
+    ['10ms', 10],
+    ['2s', 2_000],
+    ['30s', 30_000],
   ],
   'log.level': [
     ['INFO', 'info'],
@@ -569,6 +595,7 @@ test('the state directory is of systemd, else of XDG, else in the home directory
     const { config } = load('', { env });
     assert.equal(config.history.path, `${expected}/collector.db`);
     assert.equal(config.log.file, `${expected}/collector.log`);
+    assert.equal(config.commands.audit, `${expected}/commands.log`);
   }
   const { config } = load('', { flags: { db: 'data/kart.db' } });
   assert.equal(config.history.path, join(folder, 'data/kart.db'));

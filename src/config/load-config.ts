@@ -47,6 +47,7 @@ export interface EffectiveSetting {
 
 const DATABASE_FILE = 'collector.db';
 const LOG_FILE = 'collector.log';
+const AUDIT_FILE = 'commands.log';
 const STATE_FOLDER = 'telemetry-collector';
 
 const NO_FILE: FileSettings = { texts: new Map() };
@@ -104,10 +105,7 @@ export function loadConfig({
     problems,
   );
   sources[busSetting.path] = source;
-  if (values.get('log.file') === values.get('history.path')) {
-    const where = sources['log.file'] === 'default' ? sources['history.path']! : sources['log.file']!;
-    problems.add('log.file', where, 'expected a file of its own; found the path of the database');
-  }
+  checkOwnFiles(values, sources, problems);
   checkRecordingBytes(values, sources, problems);
   checkHostSend(values, sources, buses, problems);
   problems.throwIfAny();
@@ -130,6 +128,22 @@ export function effectiveSettings({ config, sources }: LoadedConfig): EffectiveS
     );
     return { path: setting.path, value: formatSetting(setting, value as SettingValue), source };
   });
+}
+
+function checkOwnFiles(
+  values: ReadonlyMap<string, SettingValue>,
+  sources: Readonly<Record<string, string>>,
+  problems: ProblemList,
+): void {
+  const others = [['history.path', 'the path of the database']];
+  for (const path of ['log.file', 'commands.audit']) {
+    const same = others.find(([other]) => values.get(other!) === values.get(path));
+    if (same !== undefined) {
+      const where = sources[path] === 'default' ? sources[same[0]!]! : sources[path]!;
+      problems.add(path, where, `expected a file of its own; found ${same[1]}`);
+    }
+    others.push([path, 'the path of the log file']);
+  }
 }
 
 /** Else the only file would be the oldest, and what is deleted everything. */
@@ -248,9 +262,10 @@ function defaultValue(
     return parsed.value;
   }
   if (setting.path === 'history.path') return join(stateDirectory(env, base), DATABASE_FILE);
-  // The schema has the database before the log.
-  assert.equal(setting.path, 'log.file');
-  return join(dirname(String(values.get('history.path'))), LOG_FILE);
+  // The schema has the database before what stands next to it.
+  const besideDatabase = { 'log.file': LOG_FILE, 'commands.audit': AUDIT_FILE }[setting.path];
+  assert.ok(besideDatabase !== undefined, `${setting.path} has a default`);
+  return join(dirname(String(values.get('history.path'))), besideDatabase);
 }
 
 /**

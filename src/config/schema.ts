@@ -3,6 +3,8 @@ import { type Static, Type } from 'typebox';
 import { BUS_NAME_CHARS_MAX, type BusUrl } from '../bus/bus-url.ts';
 import { STANDARD_CAN_ID_MAX } from '../bus/can-frame.ts';
 import {
+  COMMAND_TIMEOUT_MAX_MS,
+  COMMAND_TIMEOUT_MIN_MS,
   HISTORY_BYTES_MIN,
   HOST_INTERVAL_MAX_MS,
   HOST_INTERVAL_MIN_MS,
@@ -78,6 +80,9 @@ export const TIME_SYNC_SIMULATED = 'simulated';
 
 /** How often the simulated kart's nodes are asked then. */
 export const TIME_SYNC_SIMULATED_MS = 1000;
+
+/** Whether anybody may send commands to the vehicle. */
+export const COMMANDS_SWITCH = ['off', 'on'] as const;
 
 export const BUSES_MAX = 16;
 export const BUS_NAME_PATTERN = `^[A-Za-z0-9._-]{1,${BUS_NAME_CHARS_MAX}}$`;
@@ -359,6 +364,40 @@ const ApiSchema = Type.Object({
   ),
 });
 
+const CommandsSchema = Type.Object({
+  enabled: Type.Enum(
+    COMMANDS_SWITCH,
+    annotated({
+      key: 'enabled',
+      form: 'choice',
+      choices: COMMANDS_SWITCH,
+      description: 'whether clients with the scope `command` may send commands to the vehicle',
+      default: 'off',
+      flag: 'commands',
+      placeholder: 'ON',
+    }),
+  ),
+  audit: Type.String(
+    annotated({
+      key: 'audit',
+      form: 'file',
+      description: 'audit log of the commands, as JSON lines: every attempt, by whom, and what came of it',
+      default: null,
+      defaultNote: 'commands.log next to the database',
+    }),
+  ),
+  timeoutMs: Type.Integer(
+    annotated({
+      key: 'timeout',
+      form: 'duration',
+      description: 'how long a command waits for a node to echo it, unless it says so itself',
+      default: '1s',
+      minimum: COMMAND_TIMEOUT_MIN_MS,
+      maximum: COMMAND_TIMEOUT_MAX_MS,
+    }),
+  ),
+});
+
 const LogSchema = Type.Object({
   level: Type.Enum(
     LOG_LEVELS,
@@ -468,6 +507,7 @@ export const CollectorConfigSchema = Type.Object({
   history: HistorySchema,
   recording: RecordingSchema,
   api: ApiSchema,
+  commands: CommandsSchema,
   log: LogSchema,
 });
 
@@ -478,6 +518,7 @@ export type RecordingConfig = CollectorConfig['recording'];
 export type TimeSyncConfig = CollectorConfig['timeSync'];
 export type HostConfig = CollectorConfig['host'];
 export type ApiConfig = CollectorConfig['api'];
+export type CommandsConfig = CollectorConfig['commands'];
 export type LogConfig = CollectorConfig['log'];
 export type LogLevel = LogConfig['level'];
 

@@ -2,7 +2,6 @@ import { type Logger, pino } from 'pino';
 import { Bus, type BusStatus } from '../bus/bus.ts';
 import { parseBusUrl } from '../bus/bus-url.ts';
 import type { FrameBatch } from '../bus/frame-batch.ts';
-import { ProtocolError } from '../shared/errors.ts';
 import { rateLimited } from '../shared/log.ts';
 import {
   ALL_COMPONENTS,
@@ -11,11 +10,11 @@ import {
   KART_PAYLOAD_BYTES,
   type KartMessage,
 } from './kart-codec.ts';
-import { toPhysical, toRaw } from './physical-value.ts';
+import { type MessageToSend, type NameOrNumber, resolveMessage, resolveQuantity } from './message-encoder.ts';
+import { toPhysical } from './physical-value.ts';
 import { ProtocolRegistry, type SignalDefinition } from './protocol-registry.ts';
 
-/** A name in any case of the letters, or a number. */
-export type NameOrNumber = string | number;
+export type { MessageToSend, NameOrNumber };
 
 export interface CanInterfaceOptions {
   /** A bus URL, such as `socketcan:can0` or `sim:kart`. */
@@ -41,18 +40,6 @@ export interface ReceivedMessage extends KartMessage {
 }
 
 export type MessageHandler = (message: ReceivedMessage) => void;
-
-export interface MessageToSend {
-  readonly messageType: NameOrNumber;
-  readonly componentType: NameOrNumber;
-  /** ALL (255) addresses every component of the type. */
-  readonly componentId: NameOrNumber;
-  readonly commandId: NameOrNumber;
-  /** A physical value in the command's unit, or the name of a value. */
-  readonly value: number | string;
-  /** By default the one that the protocol gives the command. */
-  readonly valueType?: NameOrNumber;
-}
 
 interface Registration {
   readonly componentId: number;
@@ -120,7 +107,7 @@ export class CanInterface {
     commandId: NameOrNumber,
     handler: MessageHandler,
   ): () => void {
-    const ids = this.#resolve({ messageType, componentType, componentId, commandId });
+    const ids = resolveQuantity(this.#registry, { messageType, componentType, componentId, commandId });
     const key = keyOf(ids);
     const registration: Registration = { componentId: ids.componentId, handler };
     this.#registrations.set(key, [...(this.#registrations.get(key) ?? []), registration]);
@@ -136,71 +123,8 @@ export class CanInterface {
    * (a name or value that can't be sent) or BusError (see Bus.send).
    */
   async send(message: MessageToSend): Promise<void> {
-    const payload = encodeKartPayload(this.#messageOf(message));
+    const payload = encodeKartPayload(resolveMessage(this.#registry, message));
     await this.#bus.send({ canId: this.#nodeId, isExtended: false, payload });
-  }
-
-  #messageOf(message: MessageToSend): KartMessage {
-    const ids = this.#resolve(message);
-    const { messageType, componentType, componentId, commandId } = ids;
-    const valueType =
-      message.valueType === undefined
-        ? this.#registry.valueTypeOf(componentType, commandId)
-        : this.#registry.valueTypeNumber(message.valueType);
-    if (valueType === null) {
-      const command = this.#registry.commandName(componentType, commandId);
-      throw new ProtocolError(
-        'PROTOCOL_NAME_UNKNOWN',
-        `The protocol gives ${command} no value type: give one, such as UINT8.`,
-      );
-    }
-    if (typeof message.value === 'number') {
-      const { scale } = this.#registry.describe(
-        messageType,
-        componentType,
-        componentId,
-        commandId,
-        valueType,
-      );
-      return { ...ids, valueType, rawValue: toRaw(message.value, scale) };
-    }
-    const rawValue = this.#registry.valueNumber(
-      messageType,
-      componentType,
-      componentId,
-      commandId,
-      message.value,
-    );
-    return { ...ids, valueType, rawValue: known('value', message.value, rawValue) };
-  }
-
-  #resolve(names: Pick<MessageToSend, 'messageType' | 'componentType' | 'componentId' | 'commandId'>) {
-    const registry = this.#registry;
-    const messageType = known(
-      'message type',
-      names.messageType,
-      registry.messageTypeNumber(names.messageType),
-    );
-    const componentType = known(
-      'component type',
-      names.componentType,
-      registry.componentTypeNumber(names.componentType),
-    );
-    const typeName = registry.componentTypeName(componentType);
-    return {
-      messageType,
-      componentType,
-      componentId: known(
-        `component of ${typeName}`,
-        names.componentId,
-        registry.componentNumber(componentType, names.componentId),
-      ),
-      commandId: known(
-        `command of ${typeName}`,
-        names.commandId,
-        registry.commandNumber(componentType, names.commandId),
-      ),
-    };
   }
 
   #dispatch(frames: FrameBatch): void {
@@ -250,9 +174,4 @@ function keyOf({
   commandId,
 }: Omit<KartMessage, 'componentId' | 'valueType' | 'rawValue'>): number {
   return (messageType << 11) | (componentType << 8) | commandId;
-}
-
-function known(what: string, written: NameOrNumber, number: number | null): number {
-  if (number !== null) return number;
-  throw new ProtocolError('PROTOCOL_NAME_UNKNOWN', `There is no ${what} called ${JSON.stringify(written)}.`);
 }

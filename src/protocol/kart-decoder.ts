@@ -3,6 +3,7 @@ import type { FrameBatch } from '../bus/frame-batch.ts';
 import { SERIES_MAX, SERIES_PER_QUANTITY_MAX } from '../shared/limits.ts';
 import { OUTCOME, OUTCOME_COUNT } from './frame-outcome.ts';
 import { KART_PAYLOAD_BYTES, rawValueOf } from './kart-codec.ts';
+import { isKartFrame } from './kart-frame.ts';
 import { OutcomeCounters } from './outcome-counters.ts';
 import { ID_COUNT } from './proto-files.ts';
 import type { ProtocolRegistry } from './protocol-registry.ts';
@@ -54,7 +55,7 @@ export class KartDecoder {
     for (;;) {
       at = this.#decodeKnown(frames, at, samples, end);
       if (at === end || samples.isFull) return at;
-      if (isKartMessage(frames, at)) {
+      if (isKartFrame(frames, at)) {
         // Of a series that isn't known yet; where there is no room for it, the frame is counted and done with.
         if (!this.#addSeriesOf(frames, at)) at++;
       } else {
@@ -192,8 +193,4 @@ function senderOf(nodeId: number, valueType: number): number {
 /** The 21 bits that name a quantity, of a payload's first four bytes, the first one lowest. */
 function slotOf(naming: number): number {
   return ((naming & 0xf8) << 13) | ((naming >>> 8) & 0xff00) | (naming >>> 24);
-}
-
-function isKartMessage({ flags, payloadBytes }: FrameBatch, at: number): boolean {
-  return (flags[at]! & ~FRAME_FLAG.OWN) === 0 && payloadBytes[at] === KART_PAYLOAD_BYTES;
 }

@@ -8,6 +8,7 @@ import {
   MESSAGE_TYPE,
   VALUE_TYPE,
 } from './kart-codec.ts';
+import { isKartFrame, wordOf } from './kart-frame.ts';
 import type { SeriesKey } from './series-table.ts';
 import { SourceClock } from './source-clock.ts';
 import { type RoundTrip, TimeMaster, type TimeMasterOptions, type TimeMasterStatus } from './time-master.ts';
@@ -197,10 +198,6 @@ function nextTimeFrame({ payloadWords, count }: FrameBatch, start: number): numb
   return at;
 }
 
-function isKartFrame({ flags, payloadBytes }: FrameBatch, at: number): boolean {
-  return (flags[at]! & ~FRAME_FLAG.OWN) === 0 && payloadBytes[at] === KART_PAYLOAD_BYTES;
-}
-
 function timeFrame(canId: number, commandId: number, value: number): CanFrame {
   const payload = encodeKartPayload({
     messageType: MESSAGE_TYPE.COMMAND,
@@ -211,11 +208,4 @@ function timeFrame(canId: number, commandId: number, value: number): CanFrame {
     rawValue: value,
   });
   return { canId, isExtended: false, payload };
-}
-
-/** Bytes 0 to 3 of a payload as a Uint32Array reads them on this machine. */
-function wordOf(...bytes: readonly [number, number, number, number]): number {
-  const word = new Uint32Array(1);
-  new Uint8Array(word.buffer).set(bytes);
-  return word[0]!;
 }

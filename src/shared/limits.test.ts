@@ -151,3 +151,28 @@ test("the event loop's delay is told of a whole minute, which is what the slowes
 test('each bus has a name of its own among the threads, beside those of the service and of Node.js', () => {
   assert.ok(BUSES_MAX + 16 <= limits.THREAD_NAMES_MAX);
 });
+
+test('an emergency stop finds room among the frames to send, whatever else waits', () => {
+  const others = limits.COMMANDS_WAITING_MAX + limits.TIME_SYNC_NODES_MAX + 1;
+  assert.ok(others + limits.EMERGENCY_STOPS_WAITING_MAX < limits.SEND_QUEUE_FRAMES_MAX);
+});
+
+test('commands with an echo and an ACK each take less than a tenth of a 500 kbit/s bus', () => {
+  assert.ok(3 * limits.COMMANDS_PER_SECOND_MAX < FRAMES_PER_S_MAX / 2 / 10);
+});
+
+/** What a line of the audit log has at most, but for a longer principal. */
+const AUDIT_LINE_BYTES = 2048;
+
+test('the lines of all commands that wait find room while the disk of the audit log stands still', () => {
+  const commands = limits.COMMANDS_WAITING_MAX + limits.EMERGENCY_STOPS_WAITING_MAX;
+  assert.ok(2 * commands <= limits.AUDIT_LINES_WAITING_MAX);
+  assert.ok(limits.AUDIT_WAIT_MS < limits.AUDIT_RETRY_MS);
+});
+
+test('who has no token needs more than two days to fill the audit log with refused attempts', () => {
+  const bytesPerDay = AUDIT_LINE_BYTES * limits.AUDIT_REFUSALS_PER_SECOND * 86_400;
+  const bytesOfRefusals = limits.AUDIT_FILE_BYTES_MAX * (limits.AUDIT_FILES_MAX - 1);
+  // A line of those is a quarter of the longest.
+  assert.ok(bytesOfRefusals / (bytesPerDay / 4) > 1);
+});

@@ -447,3 +447,45 @@ export const CLOCK_STEPS_KEPT = 32;
 
 /** Spans of one clock that the database remembers: a start makes one, and so does each step. 60 bytes each. */
 export const CLOCK_SPANS_MAX = 1000;
+
+/** Commands that wait for a node's echo, on all buses together; one more is answered 503. Each holds a request open. */
+export const COMMANDS_WAITING_MAX = 32;
+
+/** Places besides these for emergency stops alone. One that finds none is sent all the same, and not watched for. */
+export const EMERGENCY_STOPS_WAITING_MAX = 32;
+
+/**
+ * Commands a second, emergency stops aside, on all buses together. With an echo and an ACK each they take 4% of a
+ * 500 kbit/s bus.
+ */
+export const COMMANDS_PER_SECOND_MAX = 50;
+
+/** How long a command may wait for its echo: a node answers in milliseconds, and a person waits no longer. */
+export const COMMAND_TIMEOUT_MIN_MS = 10;
+export const COMMAND_TIMEOUT_MAX_MS = 30_000;
+
+/** Bytes of a command's body: several times what all its fields can need. */
+export const COMMAND_BODY_BYTES_MAX = 4096;
+
+/** Newest entries of the audit log that are kept in memory for GET /api/commands, at most 2 kB each. */
+export const AUDIT_ENTRIES_KEPT = 256;
+
+/** Size at which the audit log is rotated, and files that are kept with the active one: 64 MiB, some 100,000 commands. */
+export const AUDIT_FILE_BYTES_MAX = 8 * 1024 * 1024;
+export const AUDIT_FILES_MAX = 8;
+
+/** Lines that wait for the audit log's disk, which may be full; beyond it the oldest are lost, and counted. */
+export const AUDIT_LINES_WAITING_MAX = 256;
+
+/** How long anybody waits for the audit log's disk: what is to be answered is answered then without it. */
+export const AUDIT_WAIT_MS = 1000;
+
+/** How long after a write that failed the audit log is tried again, if no command does so before. */
+export const AUDIT_RETRY_MS = 5000;
+
+/**
+ * Refused attempts that are noted down at once, and how many more each second; further ones are counted in the next
+ * line. So nobody without a token can fill the audit log in less than two days, or wear out a card.
+ */
+export const AUDIT_REFUSALS_BURST = 100;
+export const AUDIT_REFUSALS_PER_SECOND = 1;

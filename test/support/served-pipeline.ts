@@ -61,8 +61,17 @@ export async function servePipeline(
   const { registry, state, feed, history } = pipeline;
   const isSimulated = pipeline.sources.some(({ bus }) => bus.isSimulated);
   const status = statusReporter(config, pipeline);
-  const version = VERSION;
-  const sources: ApiSources = { version, registry, state, feed, history, status, isSimulated, log: silent };
+  const sources: ApiSources = {
+    version: VERSION,
+    registry,
+    state,
+    feed,
+    history,
+    status,
+    isSimulated,
+    commands: null,
+    log: silent,
+  };
   const server = createServer(sources);
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   test.after(async () => {

@@ -2,6 +2,7 @@ import type { ApiInstance } from '../instance.ts';
 import { text } from '../openapi/responses.ts';
 import type { ApiSources } from '../sources.ts';
 import { busMetrics } from './bus-metrics.ts';
+import { commandMetrics } from './command-metrics.ts';
 import { historyMetrics, recordingMetrics } from './history-metrics.ts';
 import { type MetricsSource, metricsText } from './metric-family.ts';
 import { ProcessMetrics } from './process-metrics.ts';
@@ -40,6 +41,7 @@ export function metricsRoutes(
       ...busMetrics(status.buses),
       ...historyMetrics(status.history, sources.history.timings()),
       ...recordingMetrics(status.recording),
+      ...commandMetrics(() => status.commands)(),
       ...hostMetrics(status),
       ...ofProcess,
       ...more.flatMap((source) => source()),

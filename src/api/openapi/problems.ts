@@ -1,4 +1,10 @@
-import { HISTORY_QUERIES_WAITING_MAX, STREAM_CLIENTS_MAX } from '../../shared/limits.ts';
+import {
+  COMMANDS_PER_SECOND_MAX,
+  COMMANDS_WAITING_MAX,
+  HISTORY_QUERIES_WAITING_MAX,
+  SEND_QUEUE_FRAMES_MAX,
+  STREAM_CLIENTS_MAX,
+} from '../../shared/limits.ts';
 
 export interface Problem {
   /** When it is, for the document. */
@@ -77,6 +83,104 @@ export const PROBLEMS = {
   STREAM_FULL: {
     when: 'as many clients follow the live stream as there may be, or have subscribed to as many different sets of signals',
     message: `${STREAM_CLIENTS_MAX} clients already follow the live stream, which is all there may be: try again later.`,
+  },
+  COMMAND_INVALID: {
+    when: 'the body is not of the form of a command',
+    message:
+      'Expected component_id, command_id, value, found none. It has component_type, component_id, command_id, value and may have value_type, bus, timeout_s.',
+  },
+  BODY_INVALID: {
+    when: 'the body is empty, or no JSON',
+    message: "Body cannot be empty when content-type is set to 'application/json'",
+  },
+  BODY_TOO_LARGE: { when: 'the body has too many bytes', message: 'Request body is too large' },
+  BODY_NOT_JSON: {
+    when: 'the body is not said to be JSON',
+    message: 'Expected a body of JSON, with the header Content-Type: application/json, found "text/plain".',
+  },
+  VALUE_TYPE_NEEDED: {
+    when: 'the protocol gives the command no value type, and neither does the request',
+    message:
+      'The protocol gives CONTROLS/PARAMETER no value type: give the value_type that the node expects, one of BOOLEAN, INT8, UINT8, INT16, UINT16, INT24, UINT24.',
+  },
+  VALUE_TYPE_UNKNOWN: {
+    when: 'there is no such value type',
+    message: 'There is no value type "FLOAT". There are: BOOLEAN, INT8, UINT8, INT16, UINT16, INT24, UINT24.',
+  },
+  VALUE_TYPE_WRONG: {
+    when: 'the protocol gives the command another value type',
+    message: 'The value of LIGHTS/MODE is sent as UINT8, not as UINT16: leave the value_type out.',
+  },
+  VALUE_UNKNOWN: {
+    when: 'the command has named values, and this is none of them',
+    message: 'Expected as value of LIGHTS/SIGNAL one of NONE (0), LEFT (1), RIGHT (2), found "UP".',
+  },
+  VALUE_INVALID: {
+    when: 'the value is no number, and the command has no named values',
+    message: 'Expected as value of MOTORS/THROTTLE a number from 0 to 255 %, found "full".',
+  },
+  VALUE_OUT_OF_RANGE: {
+    when: 'the value does not fit its type',
+    message: 'Expected as value of MOTORS/THROTTLE a number from 0 to 255 %, found 256.',
+  },
+  VALUE_NOT_EXACT: {
+    when: 'the wire has no number for the value',
+    message:
+      "0.5 can't be sent exactly: the value of MOTORS/THROTTLE is a number from 0 to 255 %. Next to it are 0 and 1.",
+  },
+  BUS_NEEDED: {
+    when: 'several buses can be sent on, or none',
+    message: 'Commands can be sent on these buses: can0, can1. Say which, as "bus".',
+  },
+  BUS_UNKNOWN: {
+    when: 'there is no such bus',
+    message: 'There is no bus "can9". Commands can be sent on: can0.',
+  },
+  BUS_READ_ONLY: {
+    when: 'the bus is a log that is replayed',
+    message: 'The bus "drive" is a log that is replayed. Commands can be sent on: can0.',
+  },
+  COMMANDS_DISABLED: {
+    when: 'commands are off',
+    message: 'Commands are off: to allow them start the service with --commands on.',
+  },
+  COMMANDS_TOO_MANY: {
+    when: 'more commands a second than go out to the vehicle',
+    message: `At most ${COMMANDS_PER_SECOND_MAX} commands a second go out to the vehicle, so this one wasn't sent. Send it again in a moment.`,
+  },
+  COMMAND_REFUSED: {
+    when: 'a node answered with an ERROR',
+    message:
+      'Node 2 answered MOTORS/MOTOR_LEFT_REAR/ENABLE = 1 with an ERROR of MOTOR_LEFT_REAR: ERROR_OVERTEMP.',
+  },
+  BUS_UNAVAILABLE: {
+    when: 'the bus is not open',
+    message: 'The bus can0 is not open, so nothing was sent. The interface can0 is down.',
+  },
+  BUS_SEND_FAILED: {
+    when: 'the interface did not take the frame',
+    message: "For 1000 ms the interface's queue had no room for the frame.",
+  },
+  BUS_SEND_QUEUE_FULL: {
+    when: 'too many frames wait to be sent',
+    message: `${SEND_QUEUE_FRAMES_MAX} frames already wait to be sent on can0.`,
+  },
+  COMMANDS_WAITING: {
+    when: 'too many commands wait for their echoes',
+    message: `${COMMANDS_WAITING_MAX} commands already wait for their echoes, so this one wasn't sent. Send it again when one of them has ended.`,
+  },
+  COMMAND_NOT_AUDITED: {
+    when: 'the audit log could not be written, so nothing was sent; an emergency stop is sent all the same',
+    message: "The command wasn't sent, as it couldn't be noted down.",
+  },
+  SERVICE_STOPPING: {
+    when: 'the service is stopping',
+    message: 'The service is stopping: nothing is sent any more.',
+  },
+  COMMAND_NOT_ACKNOWLEDGED: {
+    when: 'it was sent, but no node echoed it in time',
+    message:
+      'LIGHTS/FRONT/MODE = ON was sent on can0 at 1764000000.120, but no node echoed it within 1 s: it may have been acted on or not.',
   },
   TOKEN_MISSING: {
     when: 'this needs a token, and the request has none',
