@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { ApiSecurity } from './api/security/api-security.ts';
 import { createServer } from './api/server.ts';
 import { createCommands } from './commands.ts';
 import type { CollectorConfig } from './config/schema.ts';
@@ -15,7 +16,17 @@ export interface Collector {
 
 /** Starts the service: the data path, then the API over it; stop() ends them in reverse. */
 export async function startCollector(config: CollectorConfig, log: Logger): Promise<Collector> {
-  const pipeline = await startPipeline(config, log);
+  const apiLog = log.child({ stage: 'api' });
+  const security = new ApiSecurity(config.api, apiLog);
+  let pipeline: Pipeline;
+  try {
+    // Before anything is started: what is wrong with it is a mistake of the configuration.
+    security.checkAddress();
+    pipeline = await startPipeline(config, log);
+  } catch (error) {
+    security.close();
+    throw error;
+  }
   try {
     const { registry, sources, state, feed, history } = pipeline;
     const commands = createCommands(config.commands, pipeline, log);
@@ -29,7 +40,8 @@ export async function startCollector(config: CollectorConfig, log: Logger): Prom
       status: statusReporter(config, pipeline, commands),
       isSimulated: sources.some(({ bus }) => bus.isSimulated),
       commands,
-      log: log.child({ stage: 'api' }),
+      security,
+      log: apiLog,
     });
     const url = await server.listen(config.api);
     log.info({ url }, 'listening');
@@ -40,12 +52,15 @@ export async function startCollector(config: CollectorConfig, log: Logger): Prom
         const commandsStopped = commands?.stop();
         // Reading stops first, so that all that was read is stored; clients are cut off meanwhile.
         const stopped = pipeline.stop();
+        // Who follows the live stream is told; whoever is left is cut off.
         await server.close();
+        security.close();
         await stopped;
         await commandsStopped;
       },
     };
   } catch (error) {
+    security.close();
     await pipeline.stop();
     throw error;
   }

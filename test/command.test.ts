@@ -109,8 +109,9 @@ test('an emergency stop goes out while commands are refused by the hundred', asy
   assert.equal(reply.echo?.value_name, 'STOP');
   const { components } = await service.state();
   assert.equal(components.MOTORS?.ALL?.EMERGENCY?.value_name, 'STOP');
-  const [entry] = await client.entries(1);
-  assert.deepEqual([entry?.emergency_stop, entry?.outcome], [true, 'acknowledged']);
+  // Others may have been refused since.
+  const entry = (await client.entries()).find(({ emergency_stop }) => emergency_stop);
+  assert.equal(entry?.outcome, 'acknowledged');
   for (const response of await Promise.all(flood)) {
     assert.ok([429, 503, 504].includes(response.status), JSON.stringify(response.reply));
     if (response.status !== 504) assert.equal(response.headers.get('retry-after'), '1');

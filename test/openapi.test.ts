@@ -23,6 +23,7 @@ import {
   urlOf,
 } from './support/openapi-document.ts';
 import { decoded, type RawAnswer, type RawOptions, rawRequest, rawStream } from './support/raw-request.ts';
+import { securedServer } from './support/secured-server.ts';
 import { logLine, servePipeline } from './support/served-pipeline.ts';
 import { CHECKOUT, eventually } from './support/service.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
@@ -57,6 +58,16 @@ const served = await servePipeline(atEnd, [...kartDrive(20_000)].join(''), [], '
 await served.server.instance.ready();
 unsubscribe('fastify.initialization', collect);
 
+/** Where there is a driver, who has a token for commands. */
+const driven = securedServer(atEnd, served.sources, { tokens: { driver: ['read', 'command'] } });
+const AS_DRIVER = { authorization: `Bearer ${driven.tokens.driver}` };
+
+/** Where everybody needs a token, and the one that there is may do nothing that a route is about. */
+const guarded = securedServer(atEnd, served.sources, {
+  config: { anonymous: 'none' },
+  tokens: { keeper: ['admin'] },
+});
+
 const { history } = served.pipeline;
 history.gap({
   bus: 'can0',
@@ -88,6 +99,9 @@ type Circumstance =
   | 'full'
   | 'commands'
   | 'log only'
+  | 'driven'
+  | 'guarded'
+  | 'spent'
   | CommandFault;
 
 /** What a vehicle does to commands that no test can wait for, by its status code. */
@@ -118,7 +132,7 @@ const PARAMETER = { component_type: 'CONTROLS', component_id: 'SYSTEM', command_
 function ordered(changes: object): Provocation {
   const command = { component_type: 'LIGHTS', component_id: 'FRONT', command_id: 'MODE', value: 'ON' };
   const body = JSON.stringify({ ...command, ...changes });
-  return { body, headers: { 'content-type': 'application/json' }, when: 'commands' };
+  return { body, headers: { ...AS_DRIVER, 'content-type': 'application/json' }, when: 'commands' };
 }
 
 /**
@@ -197,9 +211,13 @@ const PROVOCATIONS: Readonly<Record<string, Provocation>> = {
   'sendCommand 400 BUS_NEEDED': { ...ordered({}), when: 'log only' },
   'sendCommand 400 BUS_UNKNOWN': ordered({ bus: 'can9' }),
   'sendCommand 400 BUS_READ_ONLY': ordered({ bus: 'drive' }),
-  'sendCommand 404 COMMANDS_DISABLED': { ...ordered({}), when: 'usual' },
+  'sendCommand 404 COMMANDS_DISABLED': { ...ordered({}), when: 'driven' },
   'sendCommand 413 BODY_TOO_LARGE': ordered({ value: 'N'.repeat(COMMAND_BODY_BYTES_MAX) }),
-  'sendCommand 415 BODY_NOT_JSON': { ...ordered({}), headers: { 'content-type': 'text/plain' } },
+  'sendCommand 415 BODY_NOT_JSON': {
+    ...ordered({}),
+    headers: { ...AS_DRIVER, 'content-type': 'text/plain' },
+  },
+  'sendCommand 429 RATE_LIMITED': { ...ordered({}), when: 'spent' },
   'sendCommand 429 COMMANDS_TOO_MANY': { ...ordered({}), when: 'COMMANDS_TOO_MANY' },
   'sendCommand 502 COMMAND_REFUSED': { ...ordered({}), when: 'COMMAND_REFUSED' },
   'sendCommand 503 BUS_UNAVAILABLE': { ...ordered({}), when: 'BUS_UNAVAILABLE' },
@@ -209,8 +227,8 @@ const PROVOCATIONS: Readonly<Record<string, Provocation>> = {
   'sendCommand 503 COMMAND_NOT_AUDITED': { ...ordered({}), when: 'COMMAND_NOT_AUDITED' },
   'sendCommand 503 SERVICE_STOPPING': { ...ordered({}), when: 'SERVICE_STOPPING' },
   'sendCommand 504 COMMAND_NOT_ACKNOWLEDGED': ordered({ command_id: 'VOLTAGE', value: 1, timeout_s: 0.1 }),
-  'getCommands 400 QUERY_INVALID': { path: '/api/commands?limit=0', when: 'commands' },
-  'getCommands 404 COMMANDS_DISABLED': {},
+  'getCommands 400 QUERY_INVALID': { path: '/api/commands?limit=0', headers: AS_DRIVER, when: 'commands' },
+  'getCommands 404 COMMANDS_DISABLED': { headers: AS_DRIVER, when: 'driven' },
 
   'getReadiness 503': { when: 'not ready' },
 
@@ -220,19 +238,34 @@ const PROVOCATIONS: Readonly<Record<string, Provocation>> = {
 };
 
 /** How what all routes with a scope share comes about, by code, for any of them. */
-const SHARED_PROVOCATIONS: Readonly<Record<string, Provocation>> = {};
+const SHARED_PROVOCATIONS: Readonly<Record<string, Provocation>> = {
+  TOKEN_MISSING: { when: 'guarded' },
+  TOKEN_INVALID: { when: 'guarded', headers: { authorization: 'Bearer nobody' } },
+  SCOPE_MISSING: { when: 'guarded', headers: { authorization: `Bearer ${guarded.tokens.keeper}` } },
+  RATE_LIMITED: { when: 'spent' },
+};
 
 /** The URL of a server in these circumstances; each is started once. */
 const servers = new Map<Circumstance, Promise<string>>([['usual', Promise.resolve(served.url)]]);
 
 function serverWhen(circumstance: Circumstance): Promise<string> {
+  if (circumstance === 'spent') return spentServer();
   const started = servers.get(circumstance) ?? startServer(circumstance);
   servers.set(circumstance, started);
   return started;
 }
 
+/** A server of which this client has had all that it may ask for in a second. */
+async function spentServer(): Promise<string> {
+  const url = await securedServer(atEnd, served.sources, { config: { ratePerS: 1 } }).listen();
+  await rawRequest(`${url}/healthz`);
+  return url;
+}
+
 async function startServer(circumstance: Circumstance): Promise<string> {
-  const server = createServer(await sourcesWhen(circumstance));
+  if (circumstance === 'guarded') return guarded.listen();
+  if (circumstance === 'driven') return driven.listen();
+  const server = createServer({ ...(await sourcesWhen(circumstance)), security: driven.security });
   atEnd.after(() => server.close());
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   if (circumstance === 'full') await fillStream(url);
@@ -318,6 +351,10 @@ async function sourcesWhen(circumstance: Circumstance): Promise<ApiSources> {
       return commandedSources(['sim:kart']);
     case 'log only':
       return commandedSources([]);
+    case 'driven':
+    case 'guarded':
+    case 'spent':
+      throw new Error('not served so');
     default: {
       const send = () =>
         Promise.reject(
@@ -342,7 +379,8 @@ function exampleRequests(operation: Operation): { path: string; headers: Record<
   const all = new Map(base);
   const requests = [base, all];
   for (const parameter of operation.parameters) {
-    if (parameter.in === 'header') continue;
+    // No token that is shown is good for anything.
+    if (parameter.in === 'header' || parameter.name === 'access_token') continue;
     const values = examplesOf(parameter);
     all.set(parameter.name, values[0]);
     const needed = NEEDS[parameter.name];
@@ -497,8 +535,10 @@ describe('each example request is answered as the document says:', () => {
       for (const { path, headers } of requests) {
         const isEndless = headers.accept === 'text/event-stream';
         const until = (body: string) => body.split('\n\n').length > 2;
-        const server = await serverWhen(operation.id === 'getCommands' ? 'commands' : 'usual');
-        const answer = await rawRequest(`${server}${path}`, { headers, ...(isEndless && { until }) });
+        const isOfDriver = operation.id === 'getCommands';
+        const server = await serverWhen(isOfDriver ? 'commands' : 'usual');
+        const all = { ...headers, ...(isOfDriver && AS_DRIVER) };
+        const answer = await rawRequest(`${server}${path}`, { headers: all, ...(isEndless && { until }) });
         assert.equal(answer.status, 200, `${path}: ${answer.body}`);
         const type = (answer.headers['content-type'] ?? '').split(';')[0];
         assert.equal(type, headers.accept, path);

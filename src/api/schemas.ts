@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { GAP_CAUSES } from '../history/gap.ts';
 import { CommandsStatusSchema } from './command/status-schema.ts';
 import { Nullable, nullable } from './nullable.ts';
+import { AccessStatusSchema } from './security/schemas.ts';
 
 export type { ComponentTypeReply, ProtocolReply } from './protocol-schemas.ts';
 
@@ -132,11 +133,16 @@ const ProblemSchema = nullable(
   'null where nothing is wrong',
 );
 
+const PathSchema = {
+  ...Nullable.string,
+  description: 'null for those who need not know: see docs/security.md',
+};
+
 /** A damaged database. */
 const SetAsideSchema = nullable(
   Type.Object(
     {
-      path: Type.String({ description: 'where it is now' }),
+      path: PathSchema,
       reason: Type.String({ description: 'what was found' }),
       at: Type.Number(),
     },
@@ -257,7 +263,7 @@ const BusStatusSchema = Type.Object(
 
 const RecordingStatusSchema = Type.Object(
   {
-    path: Type.String({ description: 'the folder' }),
+    path: PathSchema,
     state: Type.String({ description: 'recording, paused (the disk refuses it), failed or stopped' }),
     problem: ProblemSchema,
     file: { ...Nullable.string, description: 'the one that is written to' },
@@ -351,6 +357,7 @@ const StreamStatusSchema = Type.Object(
 /** What the API tells of itself. */
 const ApiStatusSchema = Type.Object(
   {
+    ...AccessStatusSchema.properties,
     compression: Type.Object({
       answers: QueueSchema,
       streams: QueueSchema,
@@ -373,7 +380,7 @@ export const StatusSchema = Type.Object(
     buses: Type.Array(BusStatusSchema),
     state: Type.Object({ signals: Type.Integer(), series: Type.Integer(), series_max: Type.Integer() }),
     history: Type.Object({
-      path: Type.String(),
+      path: PathSchema,
       state: Type.String({ description: 'open, failed or closed' }),
       samples: Type.Integer(),
       first_timestamp: Nullable.number,

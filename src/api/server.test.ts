@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createNetServer } from 'node:net';
-import { after, describe, test } from 'node:test';
+import { after, describe, type TestContext, test } from 'node:test';
 import { servePipeline } from '../../test/support/served-pipeline.ts';
 import { CollectorError } from '../shared/errors.ts';
+import { ApiSecurity } from './security/api-security.ts';
 import { createServer } from './server.ts';
+import type { ApiSources } from './sources.ts';
 
 const served = await servePipeline({ after }, '');
+
+/** What serves a network on which everybody may read. */
+function openToAll(t: TestContext): ApiSources {
+  const { config, log } = served.sources.security;
+  const security = new ApiSecurity({ ...config, host: '0.0.0.0', anonymous: 'read' }, log);
+  t.after(() => security.close());
+  return { ...served.sources, security };
+}
 
 const ROUTES = [
   '/api/state/current',
@@ -110,8 +120,8 @@ describe('listening', () => {
     await server.close();
   });
 
-  test('on an address of another machine says so', async () => {
-    const server = createServer(served.sources);
+  test('on an address of another machine says so', async (t) => {
+    const server = createServer(openToAll(t));
     await assert.rejects(server.listen({ host: '192.0.2.1', port: 0 }), {
       code: 'API_ADDRESS',
       message: /^192\.0\.2\.1 is no address of this machine\. Give --host 127\.0\.0\.1/,
@@ -119,7 +129,7 @@ describe('listening', () => {
   });
 
   test('on all addresses gives a URL that answers', async (t) => {
-    const server = createServer(served.sources);
+    const server = createServer(openToAll(t));
     t.after(() => server.close());
     const url = await server.listen({ host: '0.0.0.0', port: 0 });
     assert.equal((await fetch(`${url}/healthz`)).status, 200);

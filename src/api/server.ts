@@ -4,6 +4,7 @@ import { CollectorError, errorMessage, QueryError } from '../shared/errors.ts';
 import { Compression } from './compression.ts';
 import { errorReply, refusal } from './error-reply.ts';
 import { type ApiInstance, createInstance } from './instance.ts';
+import { accessMetrics } from './metrics/access-metrics.ts';
 import { requestMetrics } from './metrics/request-metrics.ts';
 import { metricsRoutes } from './metrics/routes.ts';
 import { streamMetrics } from './metrics/stream-metrics.ts';
@@ -19,13 +20,19 @@ import { seriesRoutes } from './routes/series.ts';
 import { stateRoutes } from './routes/state.ts';
 import { statusRoutes } from './routes/status.ts';
 import type { StreamStatus } from './schemas.ts';
+import { guardRoutes, refusalTeller } from './security/guard.ts';
+import { listenOnOtherLoopback } from './security/other-loopback.ts';
+import { withoutFolders } from './security/path-privacy.ts';
 import type { ApiSources } from './sources.ts';
 import { StreamHub } from './stream/stream-hub.ts';
 import { streamRoutes } from './stream/stream-routes.ts';
 
+/** Characters of a path that an answer repeats. */
+const PATH_CHARS_SHOWN = 200;
+
 export interface ApiServer {
-  /** Starts to listen; returns the URL. Throws CollectorError API_ADDRESS. */
-  listen(config: ApiConfig): Promise<string>;
+  /** Starts to listen; returns the URL. Throws CollectorError API_ADDRESS, ConfigError API_UNPROTECTED. */
+  listen(address: Pick<ApiConfig, 'host' | 'port'>): Promise<string>;
   close(): Promise<void>;
   /** What the live stream tells of itself. */
   streamStats(): StreamStatus;
@@ -35,11 +42,13 @@ export interface ApiServer {
 
 /** Makes the HTTP server over what the service knows. It answers when listen() is called. */
 export function createServer(sources: ApiSources): ApiServer {
-  const instance = createInstance();
+  const { security } = sources;
+  const instance = createInstance(security);
   const compression = new Compression();
   const stream = new StreamHub(sources);
   answerErrors(instance, sources);
   const ofRequests = requestMetrics(instance);
+  guardRoutes(instance, security);
   compression.addTo(instance);
   describeApi(instance, sources.version);
   // Plugins see the routes that come after them.
@@ -55,7 +64,11 @@ export function createServer(sources: ApiSources): ApiServer {
       compression: () => compression.status(),
       stream: () => stream.stats(),
     });
-    metricsRoutes(instance, sources, [ofRequests, streamMetrics(() => stream.stats())]);
+    metricsRoutes(instance, sources, [
+      ofRequests,
+      accessMetrics(() => security.status()),
+      streamMetrics(() => stream.stats()),
+    ]);
     healthRoutes(instance, sources);
     overviewRoutes(instance);
     documentRoutes(instance);
@@ -63,9 +76,12 @@ export function createServer(sources: ApiSources): ApiServer {
   return {
     instance,
     async listen({ host, port }) {
+      security.checkAddress(host);
       await instance.ready();
       try {
-        return await instance.listen({ host, port });
+        const url = await instance.listen({ host, port });
+        if (host === 'localhost') await listenOnOtherLoopback(instance, security);
+        return security.certificate === null ? url : url.replace(/^http:/, 'https:');
       } catch (error) {
         throw new CollectorError('API_ADDRESS', explainListen(error, host, port), { cause: error });
       }
@@ -76,18 +92,26 @@ export function createServer(sources: ApiSources): ApiServer {
 }
 
 /** Every error is JSON that says what was expected; what went wrong inside is logged, not sent. */
-function answerErrors(instance: ApiInstance, { log }: ApiSources): void {
-  instance.setErrorHandler((error: FastifyError | Error, _request, reply) => {
+function answerErrors(instance: ApiInstance, { log, security }: ApiSources): void {
+  const tellRefusal = refusalTeller(security);
+  instance.setErrorHandler((error: FastifyError | Error, request, reply) => {
     const answer = errorReply(error);
-    const { statusCode } = answer;
+    const { statusCode, message } = answer;
     if (statusCode >= 500 && !(error instanceof QueryError)) log.error({ err: error }, 'request failed');
     if (statusCode === 503) reply.header('retry-after', '1');
-    return reply.code(statusCode).send(answer);
+    tellRefusal(error, request, reply);
+    const isKept = statusCode < 500 || security.mayKnowPaths(request.principal);
+    return reply.code(statusCode).send(isKept ? answer : { ...answer, message: withoutFolders(message) });
   });
   instance.setNotFoundHandler((request, reply) => {
-    const message = `There is nothing at ${request.method} ${request.url.split('?')[0]}. There is: ${pathsOf(instance)}.`;
+    const message = `There is nothing at ${request.method} ${shownPath(request.url)}. There is: ${pathsOf(instance)}.`;
     return reply.code(404).send(refusal(404, 'ROUTE_NOT_FOUND', message));
   });
+}
+
+/** What an answer repeats of a URL: its query may hold a token. */
+function shownPath(url: string): string {
+  return url.split('?')[0]!.slice(0, PATH_CHARS_SHOWN);
 }
 
 function explainListen(error: unknown, host: string, port: number): string {

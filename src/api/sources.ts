@@ -13,6 +13,7 @@ import type { ProtocolRegistry } from '../protocol/protocol-registry.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
 import type { SignalState, StateFilter } from '../telemetry/telemetry-store.ts';
 import type { ServiceStatus } from './schemas.ts';
+import type { ApiSecurity } from './security/api-security.ts';
 
 /** All that the API knows of the service: what it may read, and of what it could change commands alone. */
 export interface ApiSources {
@@ -27,6 +28,8 @@ export interface ApiSources {
   readonly isSimulated: boolean;
   /** Null where commands are off. */
   readonly commands: CommandSender | null;
+  /** Who may ask what. */
+  readonly security: ApiSecurity;
   readonly log: Logger;
 }
 

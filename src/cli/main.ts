@@ -13,6 +13,7 @@ import {
   USAGE_EXIT_CODE,
 } from './options.ts';
 import { recordCommand } from './record.ts';
+import { tokenCommand } from './token.ts';
 
 /** The command `collector`: without a subcommand it runs the service. */
 
@@ -32,6 +33,7 @@ program.addCommand(configCommand());
 program.addCommand(exportCommand());
 program.addCommand(doctorCommand());
 program.addCommand(recordCommand());
+program.addCommand(tokenCommand());
 
 try {
   await program.parseAsync();

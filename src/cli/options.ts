@@ -11,14 +11,15 @@ export const USAGE_EXIT_CODE = 2;
 export const FAILURE_EXIT_CODE = 1;
 
 /**
- * Adds --config and a flag for every setting that has one. The defaults stay with loadConfig: an option
- * that wasn't given has no value.
+ * Adds --config and a flag for every setting that has one, or for those of `paths`. The defaults stay with loadConfig: an
+ * option that wasn't given has no value.
  */
-export function addSettingOptions(command: Command): Command {
+export function addSettingOptions(command: Command, paths?: readonly string[]): Command {
   const { flag, placeholder, description, env } = CONFIG_FILE_INPUT;
   const help = `${description} (default: ${CONFIG_FILE_DEFAULT} if it exists; env: ${env})`;
   command.addOption(new Option(`--${flag} <${placeholder}>`, help));
   for (const setting of SETTINGS) {
+    if (paths !== undefined && !paths.includes(setting.path)) continue;
     for (const input of setting.inputs) {
       if (input.flag === undefined) continue;
       const option = new Option(`--${input.flag} <${input.placeholder}>`, inputHelp(input, setting));

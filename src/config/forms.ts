@@ -26,11 +26,37 @@ const PYTHON_LOG_LEVELS: Readonly<Record<string, string>> = { warning: 'warn', c
 
 const PATH_BYTES_MAX = 4_095;
 
+const LIST_ITEMS_MAX = 64;
+
+/** A name without its port, as it stands in a URL. */
+const HOST_NAME = /^(?=.{1,253}$)[a-z\d_]([\w-]{0,62})(\.[a-z\d_][\w-]{0,62})*$/i;
+
 /**
  * Reads the text of a setting other than `buses`. The file's values arrive as the text that stands there
  * too, so that a setting is written the same way everywhere; null is the file's empty value.
  */
 export function parseSetting(setting: SettingAnnotation, text: string | null, base: PathBase): Parsed {
+  return setting.isList === true ? parseList(setting, text, base) : parseOne(setting, text, base);
+}
+
+/** An empty text, and the word that turns the setting off, are the empty list. */
+function parseList(setting: SettingAnnotation, text: string | null, base: PathBase): Parsed {
+  const { nullWord: word, ...item } = setting;
+  if (text === null || text.trim() === '' || text === word) return { value: [] };
+  const texts = text.split(',').map((part) => part.trim());
+  if (texts.length > LIST_ITEMS_MAX) {
+    return { problem: `expected at most ${LIST_ITEMS_MAX} items; found ${texts.length}` };
+  }
+  const values = new Set<string>();
+  for (const part of texts) {
+    const parsed = parseOne(item, part, base);
+    if ('problem' in parsed) return parsed;
+    values.add(String(parsed.value));
+  }
+  return { value: [...values] };
+}
+
+function parseOne(setting: SettingAnnotation, text: string | null, base: PathBase): Parsed {
   if (setting.nullWord !== undefined && text === setting.nullWord) return { value: null };
   // `file:` without a value in YAML says what `file: none` says.
   if (text === null) return setting.nullWord === 'none' ? { value: null } : wrong(setting, text);
@@ -50,12 +76,16 @@ export function parseSetting(setting: SettingAnnotation, text: string | null, ba
       return inRange(setting, text, parseSizeBytes(text), SIZE_UNITS_BYTES);
     case 'choice':
       return wrong(setting, text);
-    case 'busNames':
-      return busNames(setting, text);
+    case 'busName':
+      return new RegExp(BUS_NAME_PATTERN).test(text) ? { value: text } : wrong(setting, text);
     case 'level':
       return level(setting, text);
     case 'host':
       return /^[\w.:%-]{1,253}$/.test(text) ? { value: text } : wrong(setting, text);
+    case 'hostName':
+      return HOST_NAME.test(text) ? { value: text.toLowerCase() } : wrong(setting, text);
+    case 'origin':
+      return origin(setting, text);
     case 'file':
       return file(setting, text, base);
     case 'folder':
@@ -70,7 +100,7 @@ export function expectedText(setting: SettingAnnotation): string {
   const range = rangeText(setting);
   const forms = {
     buses: 'a list of buses, each with a url',
-    busNames: 'names of buses, such as can0 or can0,can1',
+    busName: 'the name of a bus, such as can0',
     choice: `one of ${setting.choices?.join(', ')}`,
     canId: `a CAN id from ${range}, decimal or as 0x10`,
     duration: `a duration from ${range}, such as ${example(setting)}`,
@@ -78,8 +108,10 @@ export function expectedText(setting: SettingAnnotation): string {
     folder: 'the path of a folder',
     fineDuration: `a duration from ${range}, such as ${setting.default}`,
     host: 'a host name or an IP address without brackets, such as 127.0.0.1 or ::1',
+    hostName: 'a host name without a port, such as kart.local',
     integer: `an integer from ${range}`,
     level: `one of ${LOG_LEVELS.join(', ')}`,
+    origin: 'an origin, which is scheme, name and port, such as http://kart.local:3000',
     size: `a size from ${range}, such as ${setting.default}`,
   };
   const words = setting.form === 'choice' ? [] : (setting.choices ?? []);
@@ -112,18 +144,18 @@ function inRange(
   );
 }
 
-/** A list in the file arrives with commas between its items, as one is written elsewhere. */
-function busNames(setting: SettingAnnotation, text: string): Parsed {
-  const names = text.split(',').map((name) => name.trim());
-  const areNames = names.every((name) => new RegExp(BUS_NAME_PATTERN).test(name));
-  return areNames ? { value: [...new Set(names)] } : wrong(setting, text);
-}
-
 function level(setting: SettingAnnotation, text: string): Parsed {
   const lower = text.toLowerCase();
   const name = Object.hasOwn(PYTHON_LOG_LEVELS, lower) ? PYTHON_LOG_LEVELS[lower] : lower;
   const value = LOG_LEVELS.find((candidate) => candidate === name);
   return value === undefined ? wrong(setting, text) : { value };
+}
+
+/** As browsers send it: without a default port, and without what follows it. */
+function origin(setting: SettingAnnotation, text: string): Parsed {
+  const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null;
+  if (url === null || url.href !== `${url.origin}/`) return wrong(setting, text);
+  return { value: url.origin };
 }
 
 function file(setting: SettingAnnotation, text: string, base: PathBase): Parsed {

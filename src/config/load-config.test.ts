@@ -44,7 +44,7 @@ test('without any input the defaults hold, and the result is frozen throughout',
     buses: [{ name: 'sim', url: 'sim:kart', spec: { kind: 'sim', model: 'kart', seed: 1, rate: 1 } }],
     nodeId: 0,
     timeSync: { interval: 'simulated' },
-    host: { intervalMs: 5_000, send: null },
+    host: { intervalMs: 5_000, send: [] },
     history: {
       path: `${state}/collector.db`,
       flushIntervalMs: 1_000,
@@ -63,7 +63,17 @@ test('without any input the defaults hold, and the result is frozen throughout',
       maxBytes: 2_147_483_648,
       compress: 'zstd',
     },
-    api: { host: '127.0.0.1', port: 5001 },
+    api: {
+      host: '127.0.0.1',
+      port: 5001,
+      anonymous: 'local',
+      tokensPath: `${state}/tokens.json`,
+      origins: [],
+      hosts: [],
+      ratePerS: 500,
+      tlsCertPath: null,
+      tlsKeyPath: null,
+    },
     commands: { enabled: 'off', audit: `${state}/commands.log`, timeoutMs: 1_000 },
     log: { level: 'info', file: `${state}/collector.log`, maxBytes: 10_485_760, maxFiles: 5 },
   });
@@ -90,6 +100,13 @@ recording: {path: logs/can/, max_file_bytes: 8MiB, max_file_age: 10min, max_byte
 api:
   host: '::1'
   port: "0"
+  anonymous: none
+  tokens: tokens/kart.json
+  origins: [http://kart.local:3000, 'HTTPS://Pit.example:443/', http://kart.local:3000]
+  hosts: Pit.example
+  rate_limit: unlimited
+  tls_cert: cert.pem
+  tls_key: key.pem
 commands: {enabled: on, audit: audit/commands.log, timeout: 250ms}
 log:
   level: Warning
@@ -143,7 +160,17 @@ log:
       maxBytes: null,
       compress: 'none',
     },
-    api: { host: '::1', port: 0 },
+    api: {
+      host: '::1',
+      port: 0,
+      anonymous: 'none',
+      tokensPath: join(folder, 'tokens/kart.json'),
+      origins: ['http://kart.local:3000', 'https://pit.example'],
+      hosts: ['pit.example'],
+      ratePerS: null,
+      tlsCertPath: join(folder, 'cert.pem'),
+      tlsKeyPath: join(folder, 'key.pem'),
+    },
     commands: { enabled: 'on', audit: join(folder, 'audit/commands.log'), timeoutMs: 250 },
     log: { level: 'warn', file: null, maxBytes: 500_000, maxFiles: 2 },
   });
@@ -181,7 +208,33 @@ const mistakes: [yaml: string, source: string, path: string, message: RegExp][] 
   ['api: [1]', '1:6', 'api', /expected keys and values; found a list/],
   ['api: {host: "[::1]"}', '1:13', 'api.host', /without brackets/],
   ['api: {host: {a: 1}}', '1:13', 'api.host', /found keys and values/],
-  ['api:\n  prot: 1', '2:3', 'api', /unknown key: expected host, port; found "prot"; did you mean "port"\?/],
+  [
+    'api:\n  prot: 1',
+    '2:3',
+    'api',
+    /unknown key: expected host, port, .*; found "prot"; did you mean "port"\?/,
+  ],
+  ['api: {anonymous: write}', '1:18', 'api.anonymous', /^expected one of local, read, none; found "write"$/],
+  [
+    'api:\n  origins: [http://a, kart.local:3000]',
+    '2:12',
+    'api.origins',
+    /^expected an origin, which is scheme, name and port, such as http:\/\/kart\.local:3000; found "kart\.local:3000"$/,
+  ],
+  ['api: {origins: "*"}', '1:16', 'api.origins', /found "\*"$/],
+  ['api: {origins: http://a/dashboard}', '1:16', 'api.origins', /found "http:\/\/a\/dashboard"$/],
+  ['api: {origins: "http://a:b@c"}', '1:16', 'api.origins', /expected an origin/],
+  ['api: {origins: "http://a,,http://b"}', '1:16', 'api.origins', /found ""$/],
+  ['api: {origins: [[a]]}', '1:17', 'api.origins', /expected an origin.*; found a list/],
+  ['api: {origins: {a: b}}', '1:16', 'api.origins', /found keys and values/],
+  ['api: {hosts: "kart.local:5001"}', '1:14', 'api.hosts', /^expected a host name without a port/],
+  ['api: {hosts: "-a"}', '1:14', 'api.hosts', /expected a host name/],
+  [`api: {hosts: [${'a,'.repeat(65)}]}`, '1:14', 'api.hosts', /^expected at most 64 items; found 65$/],
+  ['api: {rate_limit: 0}', '1:19', 'api.rate_limit', /expected an integer from 1 to 100000, or unlimited/],
+  ['api: {tls_cert: a.pem}', '1', 'api.tls_key', /^expected a file beside api\.tls_cert; found none$/],
+  ['api: {tls_key: a.pem}', '1', 'api.tls_cert', /^expected a file beside api\.tls_key; found none$/],
+  ['api: {tokens: a/b}\nhistory: {path: a/b}', '1', 'api.tokens', /found the path of the database/],
+  ['api: {tokens: a/b}\nlog: {file: a/b}', '1', 'api.tokens', /found the path of the log file/],
   ['port: 1', '1:1', '', /unknown key.*did you mean "api\.port"\?/],
   ['Buses: []', '1:1', '', /did you mean "buses"\?/],
   ['history: {max_size: 1GB}', '1:11', 'history', /unknown key/],
@@ -259,9 +312,8 @@ const mistakes: [yaml: string, source: string, path: string, message: RegExp][] 
     /another name.*found "host": .*own health/,
   ],
   ['host: {interval: 10ms}', '1:18', 'host.interval', /expected a duration from 100ms to 1h.*or off/],
-  ['host: {send: [a b]}', '1', 'host.send', /expected names of buses, such as can0.*or none; found "a b"/],
-  ['host: {send: []}', '1:14', 'host.send', /found an empty list/],
-  ['host: {send: [sim, {}]}', '1:14', 'host.send', /found keys and values/],
+  ['host: {send: [a b]}', '1', 'host.send', /expected the name of a bus, such as can0; found "a b"/],
+  ['host: {send: [sim, {}]}', '1:20', 'host.send', /found keys and values/],
   ['host: {send: [sin]}', '1', 'host.send', /can be sent on \(sim\); found "sin"; did you mean "sim"\?/],
   ['host: {interval: off, send: sim}', '1', 'host.send', /expected host.interval beside it/],
   [
@@ -390,6 +442,42 @@ const values: Record<string, [string, unknown][]> = {
     ['2', 2],
     ['3', 3],
   ],
+  'api.anonymous': [
+    ['local', 'local'],
+    ['read', 'read'],
+    ['none', 'none'],
+  ],
+  'api.tokens': [
+    ['/a.json', '/a.json'],
+    ['/b', '/b'],
+    ['/c', '/c'],
+  ],
+  'api.origins': [
+    ['http://a:1', ['http://a:1']],
+    ['http://a, https://b:443', ['http://a', 'https://b']],
+    ['none', []],
+  ],
+  'api.hosts': [
+    ['kart.local', ['kart.local']],
+    ['a,B', ['a', 'b']],
+    ['none', []],
+  ],
+  'api.rate_limit': [
+    ['1', 1],
+    ['unlimited', null],
+    ['3', 3],
+  ],
+  // One alone is a mistake.
+  'api.tls_cert': [
+    ['none', null],
+    ['none', null],
+    ['none', null],
+  ],
+  'api.tls_key': [
+    ['none', null],
+    ['none', null],
+    ['none', null],
+  ],
   'commands.enabled': [
     ['on', 'on'],
     ['off', 'off'],
@@ -442,7 +530,7 @@ const values: Record<string, [string, unknown][]> = {
   ],
   'host.send': [
     ['sim', ['sim']],
-    ['none', null],
+    ['none', []],
     ['sim, sim', ['sim']],
   ],
   'recording.compress': [
@@ -559,6 +647,32 @@ test('a bus that would be called host after what it reads is called otherwise', 
     config.buses.map(({ name }) => name),
     ['host-2', 'host-3', 'sim'],
   );
+});
+
+test('a list is one of the source with the highest precedence, whose flag may be repeated', () => {
+  const yaml = 'api:\n  origins:\n  - http://file:1\n  - http://file:2\n  hosts: []';
+  const cases: [ConfigInputs, string[], string][] = [
+    [{}, ['http://file:1', 'http://file:2'], 'collector.yaml:3'],
+    [
+      { env: { API_ORIGINS: 'http://env:1, http://env:2' } },
+      ['http://env:1', 'http://env:2'],
+      'env API_ORIGINS',
+    ],
+    [{ env: { API_ORIGINS: 'none' } }, [], 'env API_ORIGINS'],
+    [
+      { flags: { origin: ['http://flag:1', 'http://flag:2'] }, env: { API_ORIGINS: 'http://env:1' } },
+      ['http://flag:1', 'http://flag:2'],
+      'flag --origin',
+    ],
+  ];
+  for (const [inputs, origins, source] of cases) {
+    const loaded = load(yaml, inputs);
+    assert.deepEqual(loaded.config.api.origins, origins);
+    assert.deepEqual(loaded.config.api.hosts, []);
+    assert.equal(loaded.sources['api.origins'], source);
+    const shown = effectiveSettings(loaded).find(({ path }) => path === 'api.origins')?.value;
+    assert.equal(shown, origins.join(', ') || 'none');
+  }
 });
 
 test('a bus flag that has no effect is a mistake', () => {

@@ -48,6 +48,7 @@ export interface EffectiveSetting {
 const DATABASE_FILE = 'collector.db';
 const LOG_FILE = 'collector.log';
 const AUDIT_FILE = 'commands.log';
+const TOKENS_FILE = 'tokens.json';
 const STATE_FOLDER = 'telemetry-collector';
 
 const NO_FILE: FileSettings = { texts: new Map() };
@@ -73,7 +74,7 @@ export function loadConfig({
   const sources: Record<string, string> = {};
   for (const setting of SETTINGS.filter(({ form }) => form !== 'buses')) {
     const candidates = setting.inputs
-      .flatMap(given)
+      .flatMap((input) => (setting.isList === true ? joined(given(input)) : given(input)))
       .map((input) => ({ ...input, where: input.source, base: working }));
     const fileText = settings.texts.get(setting.path);
     const [first] = [...candidates, ...(fileText === undefined ? [] : [{ ...fileText, base }])].flatMap(
@@ -108,6 +109,7 @@ export function loadConfig({
   checkOwnFiles(values, sources, problems);
   checkRecordingBytes(values, sources, problems);
   checkHostSend(values, sources, buses, problems);
+  checkCertificate(values, sources, problems);
   problems.throwIfAny();
 
   const config = assemble(values, { buses });
@@ -136,14 +138,28 @@ function checkOwnFiles(
   problems: ProblemList,
 ): void {
   const others = [['history.path', 'the path of the database']];
-  for (const path of ['log.file', 'commands.audit']) {
-    const same = others.find(([other]) => values.get(other!) === values.get(path));
+  for (const path of ['log.file', 'commands.audit', 'api.tokens']) {
+    const same = others.find(
+      ([other]) => values.get(path) !== null && values.get(other!) === values.get(path),
+    );
     if (same !== undefined) {
       const where = sources[path] === 'default' ? sources[same[0]!]! : sources[path]!;
       problems.add(path, where, `expected a file of its own; found ${same[1]}`);
     }
     others.push([path, 'the path of the log file']);
   }
+}
+
+/** A certificate is of no use without its key. */
+function checkCertificate(
+  values: ReadonlyMap<string, SettingValue>,
+  sources: Readonly<Record<string, string>>,
+  problems: ProblemList,
+): void {
+  const [cert, key] = ['api.tls_cert', 'api.tls_key'];
+  const [given, missing] = values.get(cert!) === null ? [key, cert] : [cert, key];
+  if (values.get(given!) === null || values.get(missing!) !== null) return;
+  problems.add(missing!, sources[given!]!, `expected a file beside ${given}; found none`);
 }
 
 /** Else the only file would be the oldest, and what is deleted everything. */
@@ -175,7 +191,7 @@ function checkHostSend(
   const path = 'host.send';
   const names = values.get(path);
   // Of buses that are told wrong nobody knows what they are called.
-  if (names === null || typeof names !== 'object' || !problems.isEmpty) return;
+  if (!Array.isArray(names) || names.length === 0 || !problems.isEmpty) return;
   const where = sources[path]!;
   if (values.get('host.interval') === null) {
     problems.add(path, where, 'expected host.interval beside it; found that it is off');
@@ -209,6 +225,12 @@ function givenInputs(
   const variable = input.env !== undefined && Object.hasOwn(env, input.env) ? env[input.env] : undefined;
   if (variable !== undefined && variable !== '') inputs.push({ text: variable, source: `env ${input.env}` });
   return inputs;
+}
+
+/** What a list is given by one source: its flag may stand there several times. */
+function joined(inputs: readonly InputText[]): InputText[] {
+  const bySource = Map.groupBy(inputs, ({ source }) => source);
+  return [...bySource].map(([source, texts]) => ({ source, text: texts.map(({ text }) => text).join(',') }));
 }
 
 function checkFlagNames(flags: Flags, problems: ProblemList): void {
@@ -263,7 +285,11 @@ function defaultValue(
   }
   if (setting.path === 'history.path') return join(stateDirectory(env, base), DATABASE_FILE);
   // The schema has the database before what stands next to it.
-  const besideDatabase = { 'log.file': LOG_FILE, 'commands.audit': AUDIT_FILE }[setting.path];
+  const besideDatabase = {
+    'log.file': LOG_FILE,
+    'commands.audit': AUDIT_FILE,
+    'api.tokens': TOKENS_FILE,
+  }[setting.path];
   assert.ok(besideDatabase !== undefined, `${setting.path} has a default`);
   return join(dirname(String(values.get('history.path'))), besideDatabase);
 }

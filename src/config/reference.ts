@@ -39,9 +39,9 @@ export function formatSetting(
   setting: SettingAnnotation,
   value: string | number | readonly string[] | null,
 ): string {
-  if (value === null) return setting.nullWord ?? '';
+  if (value === null || (Array.isArray(value) && value.length === 0)) return setting.nullWord ?? '';
+  if (typeof value === 'object') return value.join(', ');
   if (typeof value === 'string') return value;
-  if (typeof value === 'object') return value.join(',');
   if (setting.form === 'duration') return formatDurationMs(value);
   if (setting.form === 'fineDuration') return formatDurationUs(value);
   if (setting.form === 'size') return formatSizeBytes(value);
@@ -52,7 +52,8 @@ export function formatSetting(
 /** What a setting may be, for its row of the table. */
 function rangeCell(setting: SettingAnnotation): string {
   const or = setting.nullWord && `or ${code(setting.nullWord)}`;
-  const values = [rangeText(setting), ...(setting.choices ?? []).map(code)].filter(Boolean).join(', ');
+  const list = setting.isList === true ? 'a list' : '';
+  const values = [list, rangeText(setting), ...(setting.choices ?? []).map(code)].filter(Boolean).join(', ');
   return [values, or].filter(Boolean).join(' ');
 }
 
@@ -108,6 +109,8 @@ const INTRODUCTION = [
   '  max_bytes: 8GiB',
   'api:',
   '  host: 0.0.0.0',
+  '  anonymous: read',
+  '  origins: [http://kart.local:3000]',
   'log:',
   '  level: debug',
   '```',
@@ -124,6 +127,7 @@ const FORMS = [
   '- A relative path in the file starts at the folder of the file, any other at the working directory;',
   '  `~/` is the home directory. The state directory is `$STATE_DIRECTORY` if set (systemd sets it), else',
   '  `$XDG_STATE_HOME/telemetry-collector`, else `~/.local/state/telemetry-collector`.',
+  '- A list is one of YAML, or has commas between its items: `API_ORIGINS=http://a:3000,http://b`. Its flag may be repeated.',
   '- A log level may be written in any letter case, and as Python calls it (`WARNING`, `CRITICAL`).',
   '- `CAN_INTERFACE` and `--can` take the name of an interface or a whole bus URL.',
   '',
@@ -163,6 +167,11 @@ const FORMS = [
   'Nobody can send anything to the vehicle over HTTP until `commands.enabled: on`. Then `POST /api/command` does, for tokens',
   'with the scope `command`, under `node_id`; every attempt is noted down in `commands.audit`.',
   '[operating.md](operating.md#commands) has more.',
+  '',
+  '## The API on a network',
+  '',
+  'Without any of it the API serves this machine alone, and whoever is on it may read. With `api.host` it is on a network, and',
+  'needs a token (`telemetry-collector token create`) or `anonymous: read`. [security.md](security.md) has all of it.',
   '',
   '## Time sync',
   '',

@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { BUS_NAME_CHARS_MAX, type BusUrl } from '../bus/bus-url.ts';
 import { STANDARD_CAN_ID_MAX } from '../bus/can-frame.ts';
 import {
+  API_RATE_PER_S_MAX,
   COMMAND_TIMEOUT_MAX_MS,
   COMMAND_TIMEOUT_MIN_MS,
   HISTORY_BYTES_MIN,
@@ -26,7 +27,7 @@ import { DURATION_UNITS_MS, FINE_DURATION_UNITS_US, SIZE_UNITS_BYTES } from './u
 /** How a setting is written; forms.ts reads and writes each. */
 export type SettingForm =
   | 'buses'
-  | 'busNames'
+  | 'busName'
   | 'canId'
   | 'choice'
   | 'duration'
@@ -34,8 +35,10 @@ export type SettingForm =
   | 'fineDuration'
   | 'folder'
   | 'host'
+  | 'hostName'
   | 'integer'
   | 'level'
+  | 'origin'
   | 'size';
 
 /** A flag, an environment variable or both, that give one setting. */
@@ -58,7 +61,9 @@ export interface SettingAnnotation {
   readonly default: string | null;
   readonly defaultNote?: string;
   readonly inputs: readonly SettingInput[];
-  /** The word that turns the setting off; the service is given null. */
+  /** Whether it is a list: in the file one of YAML, elsewhere with commas between its items. */
+  readonly isList?: boolean;
+  /** The word that turns the setting off; the service is given null, or an empty list. */
   readonly nullWord?: 'none' | 'off' | 'unlimited';
   /** What a `choice` is from; words that a `duration` may be instead. */
   readonly choices?: readonly string[];
@@ -71,6 +76,12 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', '
 
 /** What a power cut may cost: `full`, what came since the last commit; `relaxed`, commits since the last checkpoint. */
 export const DURABILITIES = ['full', 'relaxed'] as const;
+
+/**
+ * What may be asked without a token. `local`: where the API serves this machine alone, reading and exports; elsewhere
+ * nothing. `read`: reading, wherever it is asked from. `none`: nothing.
+ */
+export const ANONYMOUS_RIGHTS = ['local', 'read', 'none'] as const;
 
 /** How the files of a recording are compressed. */
 export const RECORDING_COMPRESSIONS = ['zstd', 'none'] as const;
@@ -102,6 +113,7 @@ interface PlainSetting extends Omit<SettingAnnotation, 'inputs'> {
   readonly flag?: string;
   readonly env?: string;
   readonly placeholder?: string;
+  readonly isRepeatable?: boolean;
 }
 
 const HistorySchema = Type.Object({
@@ -322,17 +334,19 @@ const HostSchema = Type.Object({
       placeholder: 'DURATION',
     }),
   ),
-  send: Type.Union(
-    [Type.Array(Type.String()), Type.Null()],
+  send: Type.Array(
+    Type.String(),
     annotated({
       key: 'send',
-      form: 'busNames',
+      form: 'busName',
+      isList: true,
       description: 'buses that the same is sent on, as STATUS frames under node_id',
       default: 'none',
       nullWord: 'none',
       flag: 'host-send',
+      isRepeatable: true,
       env: 'HOST_SEND',
-      placeholder: 'NAMES',
+      placeholder: 'NAME',
     }),
   ),
 });
@@ -360,6 +374,103 @@ const ApiSchema = Type.Object({
       flag: 'port',
       env: 'API_PORT',
       placeholder: 'PORT',
+    }),
+  ),
+  anonymous: Type.Enum(
+    ANONYMOUS_RIGHTS,
+    annotated({
+      key: 'anonymous',
+      form: 'choice',
+      choices: ANONYMOUS_RIGHTS,
+      description:
+        'what may be asked without a token. local: reading and exports while the API serves this machine alone, nothing once it is on a network; read: reading, on a network, too; none: nothing',
+      default: 'local',
+      flag: 'anonymous',
+      env: 'API_ANONYMOUS',
+      placeholder: 'RIGHTS',
+    }),
+  ),
+  tokensPath: Type.String(
+    annotated({
+      key: 'tokens',
+      form: 'file',
+      description: 'file of the tokens, as hashes; `token create` writes it',
+      default: null,
+      defaultNote: 'tokens.json next to the database',
+      flag: 'tokens',
+      env: 'API_TOKENS',
+      placeholder: 'FILE',
+    }),
+  ),
+  origins: Type.Array(
+    Type.String(),
+    annotated({
+      key: 'origins',
+      form: 'origin',
+      isList: true,
+      description: 'web pages of other origins that may ask, such as http://kart.local:3000',
+      default: 'none',
+      nullWord: 'none',
+      flag: 'origin',
+      isRepeatable: true,
+      env: 'API_ORIGINS',
+      placeholder: 'ORIGIN',
+    }),
+  ),
+  hosts: Type.Array(
+    Type.String(),
+    annotated({
+      key: 'hosts',
+      form: 'hostName',
+      isList: true,
+      description:
+        "names that the API is called by, beside IP addresses, localhost, the machine's own name and the address that it listens on",
+      default: 'none',
+      nullWord: 'none',
+      flag: 'host-name',
+      isRepeatable: true,
+      env: 'API_HOST_NAMES',
+      placeholder: 'NAME',
+    }),
+  ),
+  ratePerS: nullable(
+    annotated({
+      key: 'rate_limit',
+      form: 'integer',
+      description: 'requests that one client may make in a second',
+      default: '500',
+      nullWord: 'unlimited',
+      minimum: 1,
+      maximum: API_RATE_PER_S_MAX,
+      flag: 'rate-limit',
+      env: 'API_RATE_LIMIT',
+      placeholder: 'COUNT',
+    }),
+  ),
+  tlsCertPath: Type.Union(
+    [Type.String(), Type.Null()],
+    annotated({
+      key: 'tls_cert',
+      form: 'file',
+      description: 'certificate (PEM, with those between it and its root): the API is then served by HTTPS',
+      default: 'none',
+      nullWord: 'none',
+      flag: 'tls-cert',
+      env: 'API_TLS_CERT',
+      placeholder: 'FILE',
+    }),
+  ),
+  tlsKeyPath: Type.Union(
+    [Type.String(), Type.Null()],
+    annotated({
+      key: 'tls_key',
+      form: 'file',
+      description: 'private key of that certificate (PEM, without a passphrase)',
+      default: 'none',
+      nullWord: 'none',
+      flag: 'tls-key',
+      env: 'API_TLS_KEY',
+      placeholder: 'FILE',
     }),
   ),
 });
@@ -525,7 +636,7 @@ export type LogLevel = LogConfig['level'];
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
 /** The options of a leaf's schema: what JSON Schema knows, and the whole annotation as `setting`. */
-function annotated({ flag, env, placeholder = 'VALUE', ...rest }: PlainSetting): LeafOptions {
+function annotated({ flag, env, placeholder = 'VALUE', isRepeatable, ...rest }: PlainSetting): LeafOptions {
   const inputs: SettingInput[] = [];
   if (flag !== undefined || env !== undefined) {
     inputs.push({
@@ -533,6 +644,7 @@ function annotated({ flag, env, placeholder = 'VALUE', ...rest }: PlainSetting):
       description: rest.description,
       ...(flag !== undefined && { flag }),
       ...(env !== undefined && { env }),
+      ...(isRepeatable !== undefined && { isRepeatable }),
     });
   }
   return annotation({ ...rest, inputs });

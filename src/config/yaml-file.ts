@@ -131,7 +131,7 @@ class YamlReader {
       const path = prefix + key;
       const setting = this.#settings.find((candidate) => candidate.path === path);
       if (setting?.form === 'buses') this.#readBuses(setting, value);
-      else if (setting?.form === 'busNames') this.#readNames(setting, value, keyNode);
+      else if (setting?.isList === true) this.#readList(setting, value, keyNode);
       else if (setting !== undefined)
         this.#readText(setting.path, expectedText(setting), value, keyNode, this.#texts);
       else if (keys.includes(key)) this.#readSection(path, value);
@@ -180,23 +180,25 @@ class YamlReader {
     return { where, ...(name && { name }), ...(url && { url }) };
   }
 
-  /** A list of texts is taken for what one would write with commas between them. */
-  #readNames(setting: Setting, written: Node | null, keyNode: Node): void {
-    const { path } = setting;
+  /** A list of texts becomes one text with commas, as flags and variables have it. */
+  #readList(setting: Setting, written: Node | null, keyNode: Node): void {
     const node = this.#resolved(written);
     if (!isSeq(node)) {
-      this.#readText(path, expectedText(setting), written, keyNode, this.#texts);
+      this.#readText(setting.path, expectedText(setting), written, keyNode, this.#texts);
       return;
     }
-    const items = node.items.map((item) => this.#resolved(item as Node | null));
-    const wrong = items.find((item) => !isScalar(item) || item.value === null);
-    if (wrong !== undefined || items.length === 0) {
-      const shown = items.length === 0 ? 'an empty list' : describe(wrong ?? null);
-      this.#problem(path, written, `expected ${expectedText(setting)}; found ${shown}`);
-      return;
+    const items: string[] = [];
+    for (const item of node.items as (Node | null)[]) {
+      const text = this.#resolved(item);
+      if (isScalar(text) && text.value !== null) items.push(text.source ?? String(text.value));
+      else this.#problem(setting.path, item, `expected ${expectedText(setting)}; found ${describe(text)}`);
     }
-    const text = items.map((item) => (isScalar(item) ? (item.source ?? String(item.value)) : '')).join(',');
-    this.#texts.set(path, { text, where: this.#where(written), source: this.#source(written) });
+    const position = written ?? keyNode;
+    this.#texts.set(setting.path, {
+      text: items.join(','),
+      where: this.#where(position),
+      source: this.#source(position),
+    });
   }
 
   #readText(

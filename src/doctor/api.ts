@@ -1,17 +1,17 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import type { ApiConfig } from '../config/schema.ts';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { type Check, ok, problem, warning } from './check.ts';
-import { apiUrl, type RunningCollector } from './running-collector.ts';
+import { type ApiAddress, apiUrl, type RunningCollector } from './running-collector.ts';
 
 /** The address of the API: answered by a collector, free, or neither. */
 export async function checkApi(
-  api: ApiConfig,
-  running: RunningCollector | 'other' | null,
+  api: ApiAddress,
+  running: RunningCollector | 'guarded' | 'other' | null,
   historyPath: string,
 ): Promise<Check[]> {
   if (running === null) return [await checkAddress(api)];
+  if (running === 'guarded') return [guarded(api)];
   if (running === 'other') return [taken(api, 'what answers is no collector')];
   return [
     ok(
@@ -22,7 +22,17 @@ export async function checkApi(
   ];
 }
 
-async function checkAddress(api: ApiConfig): Promise<Check> {
+function guarded(api: ApiAddress): Check {
+  return warning(
+    'service',
+    `a collector answers at ${apiUrl(api)}, but tells its status only to those with a token`,
+    'a token, to see what it says of itself',
+    'Make one: telemetry-collector token create --name doctor --scope read --scope admin --expires 1d',
+    'Give it in the environment: COLLECTOR_TOKEN=... telemetry-collector doctor',
+  );
+}
+
+async function checkAddress(api: ApiAddress): Promise<Check> {
   const { host, port } = api;
   if (port === 0) return ok('address', `${host}, any free port`);
   const server = createServer();
@@ -56,7 +66,7 @@ async function checkAddress(api: ApiConfig): Promise<Check> {
   }
 }
 
-function taken({ port }: ApiConfig, found: string): Check {
+function taken({ port }: ApiAddress, found: string): Check {
   return problem(
     'address',
     `port ${port} is taken: ${found}`,
@@ -93,7 +103,7 @@ function checkRunning(running: RunningCollector, historyPath: string): Check[] {
   } else {
     checks.push(ok('history', 'open, no sample lost since the start'));
   }
-  if (running.historyPath !== historyPath) {
+  if (running.historyPath !== null && running.historyPath !== historyPath) {
     checks.push(
       warning(
         'configuration',

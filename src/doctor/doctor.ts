@@ -11,16 +11,27 @@ import { checkKernel } from './kernel.ts';
 import { checkPermissions } from './permissions.ts';
 import { findCollector } from './running-collector.ts';
 
+export interface ExamineOptions {
+  /** For a collector that tells its status to nobody without one. */
+  readonly token?: string | undefined;
+  /** Who may use the API, by what knows of it. */
+  readonly accessChecks?: readonly Check[];
+}
+
 /**
  * Looks at everything between the bus and the API, in that order. It changes nothing: no interface, no file, and
  * a collector that is running goes on.
  */
-export async function examine({ config, file }: LoadedConfig): Promise<Section[]> {
+export async function examine(
+  { config, file }: LoadedConfig,
+  { token, accessChecks = [] }: ExamineOptions = {},
+): Promise<Section[]> {
   const { buses, history, api } = config;
-  const found = await findCollector(api);
-  const running = found === 'other' ? null : found;
-  const isRunning = running !== null;
-  const isHistoryOurs = running?.historyPath === history.path;
+  const found = await findCollector(api, token);
+  const running = typeof found === 'string' ? null : found;
+  const isRunning = running !== null || found === 'guarded';
+  // One that doesn't tell its database's place is taken to have that of the configuration.
+  const isHistoryOurs = isRunning && (running?.historyPath ?? history.path) === history.path;
 
   const sections: Section[] = [
     {
@@ -49,7 +60,7 @@ export async function examine({ config, file }: LoadedConfig): Promise<Section[]
       title: 'History',
       checks: [...checkDisk(history, isHistoryOurs), ...checkHistory(history.path, isHistoryOurs)],
     },
-    { title: 'API', checks: await checkApi(api, found, history.path) },
+    { title: 'API', checks: [...accessChecks, ...(await checkApi(api, found, history.path))] },
   );
   return sections;
 }

@@ -6,6 +6,7 @@
  *    ├─ ProtocolError     before the start: the protocol definitions can't be used
  *    ├─ BusError          opening or using a bus; the worker retries, the service goes on
  *    ├─ HistoryError      opening or using the database
+ *    ├─ TokenError        reading or changing the file of tokens
  *    └─ QueryError        a request that can't be answered as it stands
  *
  * Every error has a stable `code` for programs and a message for people that says what was
@@ -29,6 +30,8 @@ export class ProtocolError extends CollectorError {}
 export class BusError extends CollectorError {}
 
 export class HistoryError extends CollectorError {}
+
+export class TokenError extends CollectorError {}
 
 /** A query that can't be answered as it stands; `statusCode` is the HTTP status that says so. */
 export class QueryError extends CollectorError {

@@ -371,8 +371,8 @@ export const COMPRESSION_INLINE_BYTES_MAX = 64 * 1024;
 /** Answers that the pool compresses at once; it has four threads. One more is sent as it is, which every client takes. */
 export const COMPRESSED_ANSWERS_MAX = 8;
 
-/** Streams that are compressed at once, 0.6 MiB each for as long as the client takes. One more is sent as it is. */
-export const COMPRESSED_STREAMS_MAX = 16;
+/** Streams that are compressed at once, half of the exports, 0.6 MiB each for as long as the client takes. One more is sent as it is. */
+export const COMPRESSED_STREAMS_MAX = 4;
 
 /** Gaps that are kept. At 50 bytes each half a megabyte; a vehicle that is switched off has one a day. */
 export const GAPS_MAX = 10_000;
@@ -489,3 +489,54 @@ export const AUDIT_RETRY_MS = 5000;
  */
 export const AUDIT_REFUSALS_BURST = 100;
 export const AUDIT_REFUSALS_PER_SECOND = 1;
+
+/**
+ * Sockets that clients of the API may have open; Node closes further ones as they come. Each costs 20 KiB or so, 80 with
+ * TLS, and a file descriptor: a service has 1,024 of them where nobody gives it more.
+ */
+export const API_SOCKETS_MAX = 512;
+
+/** From so many open sockets on, each new one costs the client with most of them the one that it has left idle longest. */
+export const API_SOCKETS_BUSY = API_SOCKETS_MAX - 32;
+
+/** How long a client may take to send the head of a request (or to agree on TLS), and the whole of it. */
+export const API_HEAD_TIMEOUT_MS = 5_000;
+export const API_REQUEST_TIMEOUT_MS = 10_000;
+
+/** How often sockets are looked at for these two. */
+export const API_TIMEOUT_CHECK_MS = 500;
+
+/** How long an idle connection is kept: longer than the minute for which proxies keep theirs, so that they close first. */
+export const API_KEEP_ALIVE_MS = 72_000;
+
+/** A client that takes nothing of its answer for so long is cut off. */
+export const API_STALLED_MS = 30_000;
+
+/** Bytes of a request's head, which its URL is part of, and of its body. 64 signals in a URL are 4 kB. */
+export const API_HEAD_BYTES_MAX = 16 * 1024;
+export const API_BODY_BYTES_MAX = 64 * 1024;
+
+/** Exports (streams of samples) at once; each has a page of samples, 1 MB, in memory. One more is answered 503. */
+export const API_EXPORTS_MAX = 8;
+
+/**
+ * Bytes of answers that clients haven't taken yet, all together; beyond it the client with most of them loses its oldest. A
+ * page of the history has up to 2.5 MB. Answers shorter than API_ANSWER_BYTES_COUNTED aren't counted: with all sockets open
+ * they come to 8 MiB at most.
+ */
+export const API_UNSENT_BYTES_MAX = 32 * 1024 * 1024;
+export const API_ANSWER_BYTES_COUNTED = 16 * 1024;
+
+/** Clients whose requests are counted against their limit, 100 bytes each; they are forgotten when they are silent so long. */
+export const API_CLIENTS_MAX = 4096;
+export const API_CLIENT_FORGET_MS = 60_000;
+
+/** The greatest api.rate_limit that isn't `unlimited`. */
+export const API_RATE_PER_S_MAX = 100_000;
+
+/** Tokens, and the file that holds them: 200 bytes each. Each request that brings a token is compared with all of them. */
+export const API_TOKENS_MAX = 64;
+export const API_TOKENS_FILE_BYTES_MAX = 64 * 1024;
+
+/** How often the files of tokens and certificate are looked at for changes: what a revoked token may still be used for. */
+export const API_FILE_CHECK_MS = 1000;

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { ErrorSchema } from '../../src/api/schemas.ts';
+import { ApiSecurity } from '../../src/api/security/api-security.ts';
 import { type ApiServer, createServer } from '../../src/api/server.ts';
 import type { ApiSources } from '../../src/api/sources.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
@@ -60,6 +61,7 @@ export async function servePipeline(
 
   const { registry, state, feed, history } = pipeline;
   const isSimulated = pipeline.sources.some(({ bus }) => bus.isSimulated);
+  const security = new ApiSecurity(config.api, silent);
   const status = statusReporter(config, pipeline);
   const sources: ApiSources = {
     version: VERSION,
@@ -70,11 +72,13 @@ export async function servePipeline(
     status,
     isSimulated,
     commands: null,
+    security,
     log: silent,
   };
   const server = createServer(sources);
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   test.after(async () => {
+    security.close();
     await server.close();
     await pipeline.stop();
   });

@@ -47,7 +47,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   const serving = new Promise<string>((resolve) => {
     const take = (chunk: Buffer) => {
       output += chunk;
-      const url = /Serving\s+(http:\S+)/.exec(output)?.[1];
+      const url = /Serving\s+(https?:\S+)/.exec(output)?.[1];
       if (url !== undefined) resolve(url);
     };
     child.stdout.on('data', take);

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Type } from 'typebox';
 import { type Document, operationsOf } from '../../../test/support/openapi-document.ts';
+import { openSecurity } from '../../../test/support/secured-server.ts';
 import { type ApiInstance, createInstance } from '../instance.ts';
 import type { Scope } from '../security/scopes.ts';
 import { describeApi, documentOf, pathsOf } from './document.ts';
 import { eventStream, json, problems, SWITCHING_PROTOCOLS, text, UNCHANGED, webSocket } from './responses.ts';
+
+const security = openSecurity({ after });
 
 const ThingSchema = Type.Object({ name: Type.String() }, { title: 'Thing' });
 
@@ -14,7 +17,7 @@ const ThingSchema = Type.Object({ name: Type.String() }, { title: 'Thing' });
 async function described(
   addRoutes: (api: ApiInstance) => void,
 ): Promise<{ api: ApiInstance; document: Document }> {
-  const api = createInstance();
+  const api = createInstance(security);
   describeApi(api, '1.2.3');
   api.after(() => addRoutes(api));
   await api.ready();

@@ -15,7 +15,8 @@ import { PROBLEMS, type ProblemCode } from './problems.ts';
  * A route with a scope gets 401, 403 and 429 by itself.
  */
 
-interface Media<S extends TSchema> {
+/** One form of an answer. */
+export interface Media<S extends TSchema> {
   schema: S;
   example?: Static<S>;
 }

@@ -52,7 +52,7 @@ export function gapsRoutes(api: ApiInstance, { history }: ApiSources): void {
       }),
     },
   };
-  api.get('/api/gaps', { schema }, async (request, reply) => {
+  api.get('/api/gaps', { schema, config: { scope: 'read' } }, async (request, reply) => {
     const text = await history.gaps(gapQuery(request.query));
     // The reader's thread has written the JSON already.
     return sendTagged(request, reply.type('application/json; charset=utf-8'), text);

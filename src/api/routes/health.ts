@@ -6,6 +6,7 @@ import type { ApiSources } from '../sources.ts';
 
 /** /healthz: the process answers. /readyz: what it is there for works, too. */
 export function healthRoutes(api: ApiInstance, { status }: ApiSources): void {
+  const config = { scope: null };
   const healthSchema = {
     operationId: 'getHealth',
     summary: 'Whether the process answers',
@@ -13,7 +14,7 @@ export function healthRoutes(api: ApiInstance, { status }: ApiSources): void {
     tags: ['Service'],
     response: { 200: json('It does', HealthSchema, { status: 'ok' }) },
   };
-  api.get('/healthz', { schema: healthSchema }, () => ({ status: 'ok' }));
+  api.get('/healthz', { schema: healthSchema, config }, () => ({ status: 'ok' }));
 
   const schema = {
     operationId: 'getReadiness',
@@ -26,7 +27,7 @@ export function healthRoutes(api: ApiInstance, { status }: ApiSources): void {
       503: json('One is not, and this says which', ReadinessSchema, NOT_READY_EXAMPLE),
     },
   };
-  api.get('/readyz', { schema }, async (_request, reply) => {
+  api.get('/readyz', { schema, config }, async (_request, reply) => {
     const { buses, history } = await status();
     const ready =
       history.state === 'open' && buses.every(({ state }) => state === 'open' || state === 'ended');

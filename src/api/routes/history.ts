@@ -18,7 +18,9 @@ import {
   ToInclusive,
 } from '../openapi/parameters.ts';
 import { json, ndjsonContent, problems, textContent } from '../openapi/responses.ts';
+import { sampleFormat } from '../sample-format.ts';
 import { SampleSchema } from '../schemas.ts';
+import { addVary } from '../security/response-headers.ts';
 import type { ApiSources, HistorySource } from '../sources.ts';
 import { parseTimeSpan } from '../time-parameter.ts';
 
@@ -131,10 +133,12 @@ export function historyRoutes(api: ApiInstance, sources: ApiSources): void {
       }),
     },
   };
-  api.get('/api/state/history', { schema }, async (request, reply) => {
-    const format = formatOf(request.headers.accept);
+  const config = { scope: 'read', streamScope: 'export' } as const;
+  api.get('/api/state/history', { schema, config }, async (request, reply) => {
+    const format = sampleFormat(request.headers.accept);
     const query = historyQuery(sources, request.query, format);
-    reply.type(CONTENT_TYPES[format]).header('vary', 'accept');
+    reply.type(CONTENT_TYPES[format]);
+    addVary(reply, 'accept');
     if (format !== 'json') {
       const limit = request.query.limit ?? Number.POSITIVE_INFINITY;
       // Asked for before the reply begins, while a failure can still be told.
@@ -149,12 +153,6 @@ export function historyRoutes(api: ApiInstance, sources: ApiSources): void {
     // The reader's thread has written the JSON already.
     return reply.send(page.text as never);
   });
-}
-
-function formatOf(accept: string | undefined): SampleFormat {
-  if (accept?.includes('application/x-ndjson')) return 'ndjson';
-  if (accept?.includes('text/csv')) return 'csv';
-  return 'json';
 }
 
 function historyQuery({ registry }: ApiSources, parameters: Parameters, format: SampleFormat): HistoryQuery {

@@ -3,16 +3,16 @@ import { readFileSync } from 'node:fs';
 import { etagOf, sendTagged } from '../etag.ts';
 import type { ApiInstance } from '../instance.ts';
 import { text, UNCHANGED } from '../openapi/responses.ts';
+import { pagePolicy } from '../security/response-headers.ts';
 
 /** The page at `/`: the latest value of every signal, for a look with a browser. */
 export function overviewRoutes(api: ApiInstance): void {
   const page = readFileSync(new URL('../overview.html', import.meta.url), 'utf8');
-  const policy = [
-    "default-src 'none'",
-    "connect-src 'self'",
-    `script-src ${hashOf(page, 'script type="module"')}`,
-    `style-src ${hashOf(page, 'style')}`,
-  ].join('; ');
+  const policy = pagePolicy({
+    'connect-src': "'self'",
+    'script-src': hashOf(page, 'script type="module"'),
+    'style-src': hashOf(page, 'style'),
+  });
   const etag = etagOf(page);
   const schema = {
     operationId: 'getOverview',
@@ -21,7 +21,7 @@ export function overviewRoutes(api: ApiInstance): void {
     tags: ['Service'],
     response: { 200: text('The page', 'text/html'), 304: UNCHANGED },
   };
-  api.get('/', { schema }, async (request, reply) => {
+  api.get('/', { schema, config: { scope: null } }, async (request, reply) => {
     reply.type('text/html; charset=utf-8').header('content-security-policy', policy);
     return sendTagged(request, reply, page, etag);
   });

@@ -20,6 +20,7 @@ interface Fixed {
 /** What the bus can say. */
 export function protocolRoutes(api: ApiInstance, { registry }: ApiSources): void {
   const catalog = registry.catalog();
+  const config = { scope: 'read' } as const;
   const whole = fixed(catalog);
   const byType = new Map<number, Fixed>(
     Object.values(catalog.component_types).map((componentType) => [componentType.id, fixed(componentType)]),
@@ -36,7 +37,7 @@ export function protocolRoutes(api: ApiInstance, { registry }: ApiSources): void
       304: UNCHANGED,
     },
   };
-  api.get('/api/protocol', { schema }, async (request, reply) =>
+  api.get('/api/protocol', { schema, config }, async (request, reply) =>
     sendTagged(request, reply.type(JSON_TYPE), whole.text, whole.etag),
   );
 
@@ -54,7 +55,7 @@ export function protocolRoutes(api: ApiInstance, { registry }: ApiSources): void
       ...problems({ 400: ['URL_INVALID'], 404: ['COMPONENT_TYPE_UNKNOWN'], 414: ['URL_TOO_LONG'] }),
     },
   };
-  api.get('/api/protocol/:component_type', { schema: typeSchema }, async (request, reply) => {
+  api.get('/api/protocol/:component_type', { schema: typeSchema, config }, async (request, reply) => {
     const componentType = componentTypeOf(registry, request.params.component_type, 404);
     const found = byType.get(componentType);
     if (found !== undefined) return sendTagged(request, reply.type(JSON_TYPE), found.text, found.etag);

@@ -89,7 +89,7 @@ export function seriesRoutes(api: ApiInstance, { registry, history }: ApiSources
       }),
     },
   };
-  api.get('/api/series', { schema }, async ({ query }, reply) => {
+  api.get('/api/series', { schema, config: { scope: 'read' } }, async ({ query }, reply) => {
     const text = await history.series(seriesQuery(registry, query));
     // The reader's thread has written the JSON already.
     return reply.type('application/json; charset=utf-8').send(text as never);

@@ -35,6 +35,7 @@ const ComponentQuery = Type.Object(
 /** The latest state: of everything, of one component type, of one component. */
 export function stateRoutes(api: ApiInstance, sources: ApiSources): void {
   const { registry, state } = sources;
+  const config = { scope: 'read' } as const;
 
   const currentSchema = {
     operationId: 'getCurrentState',
@@ -48,7 +49,7 @@ export function stateRoutes(api: ApiInstance, sources: ApiSources): void {
       ...problems({ 400: ['QUERY_INVALID', 'COMPONENT_TYPE_UNKNOWN', 'MESSAGE_TYPE_UNKNOWN'] }),
     },
   };
-  api.get('/api/state/current', { schema: currentSchema }, ({ query }) => {
+  api.get('/api/state/current', { schema: currentSchema, config }, ({ query }) => {
     return stateReply(sources, {
       componentType:
         query.component_type === undefined ? undefined : componentTypeOf(registry, query.component_type, 400),
@@ -72,7 +73,8 @@ export function stateRoutes(api: ApiInstance, sources: ApiSources): void {
       }),
     },
   };
-  api.get('/api/state/component/:component_type/:component_id', { schema: componentSchema }, (request) => {
+  const path = '/api/state/component/:component_type/:component_id';
+  api.get(path, { schema: componentSchema, config }, (request) => {
     const { params, query } = request;
     const componentType = componentTypeOf(registry, params.component_type, 404);
     const componentId = componentOf(registry, componentType, params.component_id, 404);

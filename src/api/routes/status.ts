@@ -3,6 +3,7 @@ import type { ApiInstance } from '../instance.ts';
 import { STATUS_EXAMPLE } from '../openapi/examples.ts';
 import { json } from '../openapi/responses.ts';
 import { StatusSchema, type StreamStatus } from '../schemas.ts';
+import { withoutPaths } from '../security/path-privacy.ts';
 import type { ApiSources } from '../sources.ts';
 
 /** What the API counts itself, beside what the service tells. */
@@ -11,7 +12,11 @@ interface ApiCounters {
   stream(): StreamStatus;
 }
 
-export function statusRoutes(api: ApiInstance, { status }: ApiSources, counters: ApiCounters): void {
+export function statusRoutes(
+  api: ApiInstance,
+  { status, security }: ApiSources,
+  counters: ApiCounters,
+): void {
   const schema = {
     operationId: 'getStatus',
     summary: 'How the service is',
@@ -20,12 +25,14 @@ export function statusRoutes(api: ApiInstance, { status }: ApiSources, counters:
     tags: ['Service'],
     response: { 200: json('All that the service counts', StatusSchema, STATUS_EXAMPLE) },
   };
-  api.get('/api/status', { schema }, async () => {
+  api.get('/api/status', { schema, config: { scope: 'read' } }, async ({ principal }) => {
     const { answers, streams, passedOver } = counters.compression();
-    return {
+    const compression = { answers: { ...answers }, streams: { ...streams }, passed_over: passedOver };
+    const told = {
       ...(await status()),
-      api: { compression: { answers: { ...answers }, streams: { ...streams }, passed_over: passedOver } },
+      api: { ...security.status(), compression },
       stream: counters.stream(),
     };
+    return security.mayKnowPaths(principal) ? told : withoutPaths(told);
   });
 }

@@ -78,7 +78,7 @@ async function deaf(port: number, request: string): Promise<Socket> {
 }
 
 const UPGRADE =
-  'Host: x\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\n';
+  'Host: 127.0.0.1\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\n';
 
 describe('/api/stream', () => {
   for (const encoding of ['json', 'binary'] as const) {
@@ -132,7 +132,7 @@ describe('/api/stream', () => {
     const { url } = await serve(t);
     for (const [offered, selected] of [
       [['collector.v1'], 'collector.v1'],
-      [['bearer.secret', 'collector.v1'], 'collector.v1'],
+      [['other.v1', 'collector.v1'], 'collector.v1'],
       [[], ''],
     ] as const) {
       const { webSocket } = await StreamSocket.open(url, '', offered);
@@ -216,6 +216,21 @@ describe('/api/stream', () => {
     await client.toldUpTo(1);
   });
 
+  test('ends the connection of a handshake that is refused, whoever refuses it', async (t) => {
+    const { port } = await serve(t);
+    for (const [path, upgrade, status] of [
+      ['/api/stream', UPGRADE.replace('127.0.0.1', 'other.example'), 421],
+      ['/api/stream', `${UPGRADE}Authorization: Bearer nobody\n`, 401],
+      ['/api/stream?encoding=xml', UPGRADE, 400],
+      ['/api/nothing', UPGRADE, 404],
+    ] as const) {
+      const socket = connect(port, '127.0.0.1');
+      socket.write(`GET ${path} HTTP/1.1\n${upgrade}\n`.replaceAll('\n', '\r\n'));
+      const answer = Buffer.concat(await socket.toArray()).toString();
+      assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `), path);
+    }
+  });
+
   test('refuses a handshake as any other request, as JSON', async (t) => {
     const { url, port } = await serve(t);
     for (const [path, status, code] of [
@@ -237,7 +252,10 @@ describe('/api/stream', () => {
     assert.match(body.message, /ws:\/\/.*\/api\/events/);
     // One that isn't whole.
     assert.match(
-      await raw(port, 'GET /api/stream HTTP/1.1\nHost: x\nConnection: Upgrade\nUpgrade: websocket\n\n'),
+      await raw(
+        port,
+        'GET /api/stream HTTP/1.1\nHost: 127.0.0.1\nConnection: Upgrade\nUpgrade: websocket\n\n',
+      ),
       /^HTTP\/1\.1 400 /,
     );
     // Routes that have nothing to do with it answer all the same.
@@ -247,7 +265,7 @@ describe('/api/stream', () => {
   test('leaves alone who offers HTTP/2, also with a body', async (t) => {
     const { port } = await serve(t);
     const offer =
-      'Host: x\nConnection: Upgrade, HTTP2-Settings, close\nUpgrade: h2c\nHTTP2-Settings: AAMAAABkAAQAAP__\n';
+      'Host: 127.0.0.1\nConnection: Upgrade, HTTP2-Settings, close\nUpgrade: h2c\nHTTP2-Settings: AAMAAABkAAQAAP__\n';
     assert.match(await raw(port, `GET /healthz HTTP/1.1\n${offer}\n`), /^HTTP\/1\.1 200 /);
     const body = '{"a":1}';
     const post = `POST /api/x HTTP/1.1\n${offer}Content-Type: application/json\nContent-Length: ${body.length}\n\n${body}`;
@@ -286,7 +304,7 @@ describe('/api/stream', () => {
     const client = await StreamSocket.open(url);
     client.subscribe();
     const events = await fetch(`${url}/api/events`);
-    const request = `GET /api/events HTTP/1.1\nHost: x\n\n`;
+    const request = `GET /api/events HTTP/1.1\nHost: 127.0.0.1\n\n`;
     const sockets = [await deaf(port, request), await deaf(port, `GET /api/stream HTTP/1.1\n${UPGRADE}\n`)];
     await eventually(
       async () => server.streamStats().clients,

@@ -1,0 +1,140 @@
+import type { Server as HttpServer, ServerResponse } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import { clientKey } from './client-key.ts';
+import type { ApiCounters } from './counters.ts';
+
+/** A connection of a client. */
+interface ClientSocket {
+  /** That of TCP, also where TLS is spoken over it. */
+  readonly socket: Socket;
+  readonly client: Client;
+  /** Requests that aren't answered yet. */
+  requests: number;
+  /** The token that the last request brought. */
+  tokenId: string | null;
+}
+
+interface Client {
+  readonly key: string;
+  /** Those over which nothing is asked, the one that is so longest first. */
+  readonly idle: Set<ClientSocket>;
+  count: number;
+}
+
+/**
+ * The sockets that clients have open. When there are many, each new one costs the client that has most of them the one that
+ * it has left idle longest, so that a client that only opens sockets displaces nothing but its own, and others are
+ * still answered.
+ */
+export class ClientSockets {
+  readonly #busyFrom: number;
+  readonly #counters: ApiCounters;
+  readonly #clients = new Map<string, Client>();
+  readonly #all = new Set<ClientSocket>();
+  /** By the socket that requests come over: that of TLS where it is spoken. */
+  readonly #bySocket = new WeakMap<Socket, ClientSocket>();
+  /** Until TLS is agreed on, by address and port: Node doesn't tell which socket is below which. */
+  readonly #withoutTls = new Map<string, ClientSocket>();
+
+  /** Room is made from `busyFrom` open sockets on. */
+  constructor(busyFrom: number, counters: ApiCounters) {
+    this.#busyFrom = busyFrom;
+    this.#counters = counters;
+  }
+
+  get count(): number {
+    return this.#all.size;
+  }
+
+  /** Follows the sockets of a server. */
+  follow(server: HttpServer | HttpsServer): void {
+    server.on('drop', () => {
+      this.#counters.socketsRefused++;
+    });
+    server.on('connection', (socket: Socket) => this.#add(socket));
+    server.on('secureConnection', (secured: Socket) => {
+      const below = this.#withoutTls.get(endpoint(secured));
+      if (below !== undefined) this.#bySocket.set(secured, below);
+    });
+  }
+
+  /** Which client a request is of. */
+  clientOf(socket: Socket): string {
+    return this.#bySocket.get(socket)?.client.key ?? clientKey(socket.remoteAddress);
+  }
+
+  /** Whether a request is being answered over the socket. */
+  isBusy(socket: Socket): boolean {
+    return (this.#bySocket.get(socket)?.requests ?? 0) > 0;
+  }
+
+  /** From now until the reply is over, which that to an upgrade is when the socket is closed, the socket isn't idle. */
+  begin(socket: Socket, reply: ServerResponse): void {
+    const entry = this.#bySocket.get(socket);
+    if (entry === undefined) return;
+    entry.requests++;
+    entry.client.idle.delete(entry);
+    reply.once('close', () => {
+      entry.requests--;
+      if (entry.requests === 0 && this.#all.has(entry)) entry.client.idle.add(entry);
+    });
+  }
+
+  /** Notes which token was brought, null for none. */
+  setToken(socket: Socket, tokenId: string | null): void {
+    const entry = this.#bySocket.get(socket);
+    if (entry !== undefined) entry.tokenId = tokenId;
+  }
+
+  /** Closes those that were opened with a token that isn't good any more: streams, too. */
+  closeRevoked(isGood: (tokenId: string) => boolean): void {
+    for (const { socket, tokenId } of this.#all) {
+      if (tokenId === null || isGood(tokenId)) continue;
+      this.#counters.socketsRevoked++;
+      socket.destroy();
+    }
+  }
+
+  closeAll(): void {
+    for (const { socket } of this.#all) socket.destroy();
+  }
+
+  #add(socket: Socket): void {
+    if (this.#all.size >= this.#busyFrom) this.#displaceOne();
+    const key = clientKey(socket.remoteAddress);
+    const client = this.#clients.get(key) ?? { key, idle: new Set<ClientSocket>(), count: 0 };
+    this.#clients.set(key, client);
+    const entry: ClientSocket = { socket, client, requests: 0, tokenId: null };
+    client.count++;
+    client.idle.add(entry);
+    this.#all.add(entry);
+    this.#bySocket.set(socket, entry);
+    const end = endpoint(socket);
+    this.#withoutTls.set(end, entry);
+    socket.once('close', () => {
+      this.#all.delete(entry);
+      client.idle.delete(entry);
+      client.count--;
+      if (client.count === 0) this.#clients.delete(key);
+      if (this.#withoutTls.get(end) === entry) this.#withoutTls.delete(end);
+    });
+  }
+
+  #displaceOne(): void {
+    let most: Client | undefined;
+    for (const client of this.#clients.values()) {
+      if (client.idle.size > 0 && client.count > (most?.count ?? 0)) most = client;
+    }
+    const [entry] = most?.idle ?? [];
+    if (entry === undefined) return;
+    // Gone at once, so that what comes in the same moment displaces another.
+    entry.client.idle.delete(entry);
+    entry.socket.destroy();
+    this.#counters.socketsDisplaced++;
+  }
+}
+
+function endpoint({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
