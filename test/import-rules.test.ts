@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   commands: ['bus/*', 'protocol/*', 'shared/*'],
   config: ['bus/bus-url.ts', 'bus/can-frame.ts', 'shared/*'],
   api: ['history/*', 'protocol/*', 'telemetry/*', 'shared/*', 'type:commands/*', 'type:config/*'],
+  client: ['type:api/*'],
   doctor: ['bus/*', 'history/*', 'config/*', 'shared/*'],
 };
 const MAY_IMPORT_ALL = ['', 'cli'];

@@ -283,8 +283,10 @@ describe('/api/stream', () => {
     const { status, retryAfter, body } = await refusal(url, '/api/stream');
     assertIs(ErrorSchema, body);
     assert.deepEqual([status, retryAfter, body.code], [503, '1', 'STREAM_FULL']);
-    const events = await fetch(`${url}/api/events`);
-    assert.deepEqual([events.status, events.headers.get('retry-after')], [503, '1']);
+    for (const path of ['/api/events', '/api/stream']) {
+      const { status, headers } = await fetch(url + path);
+      assert.deepEqual([status, headers.get('retry-after')], [503, '1']);
+    }
     const stats = server.streamStats();
     assert.deepEqual([stats.clients, stats.clients_refused], [STREAM_CLIENTS_MAX, tooMany + 2]);
     const reply = await (await fetch(`${url}/api/status`)).json();

@@ -101,9 +101,8 @@ function webSocketRoute(api: ApiInstance, hub: StreamHub, log: ApiSources['log']
     url: '/api/stream',
     schema: { ...STREAM_DESCRIPTION, querystring: StreamQuerySchema },
     config: { scope: 'read' },
-    preHandler: async (request) => {
-      if (request.ws) refuseBeyond(hub);
-    },
+    // A WebSocket isn't told why it was refused: its client may ask plainly, and is told the same.
+    preHandler: async (request) => refuseBeyond(hub, request.ws),
     handler: (_request, reply) => {
       reply.header('upgrade', 'websocket');
       throw new QueryError(
@@ -119,9 +118,9 @@ function webSocketRoute(api: ApiInstance, hub: StreamHub, log: ApiSources['log']
   });
 }
 
-function refuseBeyond(hub: StreamHub): void {
+function refuseBeyond(hub: StreamHub, isClient = true): void {
   if (!hub.isFull) return;
-  hub.refused();
+  if (isClient) hub.refused();
   throw new QueryError(
     503,
     'STREAM_FULL',
