@@ -1,3 +1,4 @@
+import { apiBench } from './api/api.ts';
 import { historyBench } from './history.ts';
 import { receiversBench } from './receivers/receivers.ts';
 import { recordingBench } from './recording.ts';
@@ -17,6 +18,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   history: historyBench,
   recording: recordingBench,
   receivers: receiversBench,
+  api: apiBench,
 };
 
 const asked = process.argv.slice(2);

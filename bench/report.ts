@@ -15,6 +15,7 @@ export interface Figure {
 /** All that are given must hold. */
 export interface Wanted {
   readonly oursAtMost?: number;
+  readonly oursAtLeast?: number;
   readonly ratioAtMost?: number;
   readonly ratioAtLeast?: number;
 }
@@ -51,21 +52,23 @@ function ratioOf({ ours, reference, ratio }: Figure): number | null {
   return ours === null || reference === null ? null : ours / reference;
 }
 
-function isMet(figure: Figure, { oursAtMost, ratioAtMost, ratioAtLeast }: Wanted): boolean {
+function isMet(figure: Figure, { oursAtMost, oursAtLeast, ratioAtMost, ratioAtLeast }: Wanted): boolean {
   const { ours } = figure;
   const ratio = ratioOf(figure);
   return (
     ours !== null &&
     (oursAtMost === undefined || ours <= oursAtMost) &&
+    (oursAtLeast === undefined || ours >= oursAtLeast) &&
     (ratioAtMost === undefined || (ratio !== null && ratio <= ratioAtMost)) &&
     (ratioAtLeast === undefined || (ratio !== null && ratio >= ratioAtLeast))
   );
 }
 
 function verdict(figure: Figure, wanted: Wanted): string {
-  const { oursAtMost, ratioAtMost, ratioAtLeast } = wanted;
+  const { oursAtMost, oursAtLeast, ratioAtMost, ratioAtLeast } = wanted;
   const conditions = [
     oursAtMost === undefined ? [] : [`at most ${oursAtMost}`],
+    oursAtLeast === undefined ? [] : [`at least ${oursAtLeast}`],
     ratioAtMost === undefined ? [] : [`ratio at most ${bound(ratioAtMost)}`],
     ratioAtLeast === undefined ? [] : [`ratio at least ${bound(ratioAtLeast)}`],
   ].flat();

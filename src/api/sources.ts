@@ -34,6 +34,8 @@ export interface ApiSources {
 }
 
 export interface StateReader {
+  /** Another number whenever the state has changed. */
+  readonly revision: number;
   current(filter?: StateFilter): Iterable<SignalState>;
   // Of a series, by its index: samples that it had, and the latest.
   countOf(series: number): number;

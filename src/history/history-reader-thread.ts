@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { collectGarbage } from '../shared/garbage.ts';
+import { yieldToOtherThreads } from '../shared/thread-priority.ts';
 import { openForReading } from './database.ts';
 import type { Answer, FromReader, HistoryThreadData, Question, ToReader } from './history-messages.ts';
 import { buffersOfColumns } from './history-query.ts';
@@ -8,6 +9,9 @@ import { HistoryReader } from './history-reader.ts';
 import { SampleTail } from './sample-tail.ts';
 
 /** The thread that answers queries; it starts when the writer has made sure of the database. */
+
+// An export keeps this thread busy for as long as it takes; what comes in meanwhile goes ahead of it.
+yieldToOtherThreads();
 
 const port = parentPort!;
 const { path, batches } = workerData as HistoryThreadData;

@@ -410,6 +410,24 @@ describe('what an earlier run knew', () => {
   });
 });
 
+test('the revision is another one after whatever changes the state', () => {
+  const fixture = new Fixture();
+  const series = fixture.series();
+  const seen = new Set([fixture.store.revision]);
+  fixture.apply({ series, value: 1 });
+  seen.add(fixture.store.revision);
+  fixture.apply({ series, value: 1 });
+  seen.add(fixture.store.revision);
+  fixture.store.correct(0, 1_000_000);
+  seen.add(fixture.store.revision);
+  fixture.store.restore([{ series, timestampUs: START_US, rawValue: 5, count: 1 }], START_US);
+  seen.add(fixture.store.revision);
+  assert.equal(seen.size, 5);
+  fixture.pass(5000);
+  fixture.current();
+  assert.ok(seen.has(fixture.store.revision));
+});
+
 test('signals come in the order of type, component and command, whatever came first', () => {
   const anyPlace = fc.record(
     { componentType: fc.nat(7), componentId: fc.nat(255), commandId: fc.nat(255) },

@@ -82,6 +82,7 @@ export class TelemetryStore {
   readonly #signals = new Map<number, Signal>();
   #signalsInOrder: Signal[] = [];
   #seriesKnown = 0;
+  #revision = 0;
 
   /** `nowMs` is a monotonic clock. */
   constructor(table: SeriesTable, nowMs: () => number = () => performance.now()) {
@@ -94,8 +95,14 @@ export class TelemetryStore {
     return this.#signals.size;
   }
 
+  /** Another number whenever anything has come that the state tells of. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   /** Takes in the samples of a batch from index `start` on. */
   apply(samples: SampleBatch, start: number): void {
+    this.#revision++;
     if (this.#seriesKnown < this.#table.count) this.#learnSeries();
     this.#applyKnown(samples, start, this.#nowMs());
   }
@@ -159,6 +166,7 @@ export class TelemetryStore {
 
   /** Takes over what an earlier run knew; it is stale until a new sample comes. */
   restore(states: readonly RestoredState[], wallClockUs: number): void {
+    this.#revision++;
     this.#learnSeries();
     const nowMs = this.#nowMs();
     for (const { series, timestampUs, rawValue, count, seq = 0 } of states) {
@@ -173,6 +181,7 @@ export class TelemetryStore {
 
   /** Moves the timestamps of the samples from a sequence number on, after the clock was set. */
   correct(fromSeq: number, shiftUs: number): void {
+    this.#revision++;
     for (let series = 0; series < this.#seriesKnown; series++) {
       if (this.#count[series]! > 0 && this.#seq[series]! >= fromSeq) this.#timestampUs[series]! += shiftUs;
     }

@@ -1,13 +1,15 @@
 import { type Static, Type } from 'typebox';
 import { QueryError } from '../../shared/errors.ts';
-import type { SignalState, StateFilter } from '../../telemetry/telemetry-store.ts';
 import type { ApiInstance } from '../instance.ts';
 import { componentOf, componentsHeard, componentTypeOf, messageTypeOf } from '../names.ts';
 import { COMPONENT_STATE_EXAMPLE, STATE_EXAMPLE } from '../openapi/examples.ts';
 import { COMPONENT_ID, COMPONENT_TYPE } from '../openapi/parameters.ts';
 import { json, problems } from '../openapi/responses.ts';
-import { type SignalStateReply, type StateReply, StateSchema } from '../schemas.ts';
+import { StateSchema } from '../schemas.ts';
 import type { ApiSources } from '../sources.ts';
+import { StateWriter } from '../state-writer.ts';
+
+const CONTENT_TYPE = 'application/json; charset=utf-8';
 
 const MESSAGE_TYPE = {
   description:
@@ -34,7 +36,8 @@ const ComponentQuery = Type.Object(
 
 /** The latest state: of everything, of one component type, of one component. */
 export function stateRoutes(api: ApiInstance, sources: ApiSources): void {
-  const { registry, state } = sources;
+  const { registry, state, isSimulated } = sources;
+  const writer = new StateWriter(state, isSimulated);
   const config = { scope: 'read' } as const;
 
   const currentSchema = {
@@ -49,12 +52,13 @@ export function stateRoutes(api: ApiInstance, sources: ApiSources): void {
       ...problems({ 400: ['QUERY_INVALID', 'COMPONENT_TYPE_UNKNOWN', 'MESSAGE_TYPE_UNKNOWN'] }),
     },
   };
-  api.get('/api/state/current', { schema: currentSchema, config }, ({ query }) => {
-    return stateReply(sources, {
+  api.get('/api/state/current', { schema: currentSchema, config }, ({ query }, reply) => {
+    const { text } = writer.answer({
       componentType:
         query.component_type === undefined ? undefined : componentTypeOf(registry, query.component_type, 400),
       messageType: messageTypeFilter(sources, query),
     });
+    reply.type(CONTENT_TYPE).send(text as never);
   });
 
   const componentSchema = {
@@ -74,13 +78,15 @@ export function stateRoutes(api: ApiInstance, sources: ApiSources): void {
     },
   };
   const path = '/api/state/component/:component_type/:component_id';
-  api.get(path, { schema: componentSchema, config }, (request) => {
-    const { params, query } = request;
+  api.get(path, { schema: componentSchema, config }, ({ params, query }, reply) => {
     const componentType = componentTypeOf(registry, params.component_type, 404);
     const componentId = componentOf(registry, componentType, params.component_id, 404);
     const messageType = messageTypeFilter(sources, query);
-    const reply = stateReply(sources, { componentType, componentId, messageType });
-    if (Object.keys(reply.components).length > 0) return reply;
+    const { text, signals } = writer.answer({ componentType, componentId, messageType });
+    if (signals > 0) {
+      reply.type(CONTENT_TYPE).send(text as never);
+      return;
+    }
     const name = `${registry.componentTypeName(componentType)}/${registry.componentName(componentType, componentId)}`;
     const how =
       messageType === undefined ? '' : ` in messages of type ${registry.messageTypeName(messageType)}`;
@@ -95,34 +101,4 @@ function messageTypeFilter(
   query: Static<typeof ComponentQuery>,
 ): number | undefined {
   return query.message_type === undefined ? undefined : messageTypeOf(registry, query.message_type);
-}
-
-function stateReply({ state, isSimulated }: ApiSources, filter: StateFilter): StateReply {
-  const components: StateReply['components'] = {};
-  for (const signal of state.current(filter)) {
-    const { componentType, componentId, commandId } = signal.series.definition;
-    components[componentType] ??= {};
-    components[componentType][componentId] ??= {};
-    components[componentType][componentId][commandId] = signalReply(signal);
-  }
-  return { timestamp: Date.now() / 1000, simulated: isSimulated, components };
-}
-
-function signalReply(signal: SignalState): SignalStateReply {
-  const { bus, nodeId, definition } = signal.series;
-  return {
-    value: signal.value,
-    raw_value: signal.rawValue,
-    value_name: definition.valueNames?.[signal.rawValue] ?? null,
-    unit: definition.unit,
-    value_type: definition.valueType,
-    message_type: definition.messageType,
-    timestamp: signal.timestampUs / 1_000_000,
-    age_s: Math.round(signal.ageMs) / 1000,
-    stale: signal.isStale,
-    count: signal.count,
-    rate_hz: Math.round(signal.rateHz * 1000) / 1000,
-    bus,
-    node_id: nodeId,
-  };
 }
