@@ -4,8 +4,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { CSV_HEADER } from '../src/history/sample-writer.ts';
-import { parseScrape, promtoolCheck, promtoolMissing } from './support/prometheus.ts';
+import { parseScrape, promtoolCheck, promtoolMissing, type Scrape } from './support/prometheus.ts';
 import { logLine, servePipeline } from './support/served-pipeline.ts';
+import { eventually, startService } from './support/service.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 
 /** What the documents for Grafana and Prometheus say, against a pipeline that serves. */
@@ -20,6 +21,7 @@ const served = await servePipeline(
     [
       logLine(FIRST_US + second * 1_000_000, 2, `48 00 00 01 40 00 04 ${hex(second)}`),
       logLine(FIRST_US + second * 1_000_000 + 1, 4, `60 00 01 0D 60 00 10 ${hex(second)}`),
+      logLine(FIRST_US + second * 1_000_000 + 2, 0x10, '08 00 00 04 20 00 00 04'),
     ].join(''),
   ).join(''),
 );
@@ -34,7 +36,11 @@ interface Panel {
   readonly title: string;
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
   readonly panels?: readonly Panel[];
-  readonly targets?: readonly { readonly refId: string; readonly expr: string }[];
+  readonly targets?: readonly {
+    readonly refId: string;
+    readonly expr: string;
+    readonly legendFormat?: string;
+  }[];
 }
 
 interface Dashboard {
@@ -46,20 +52,30 @@ interface Dashboard {
 const dashboard: Dashboard = JSON.parse(readFileSync(join(DOCS, 'grafana/telemetry-collector.json'), 'utf8'));
 const panels = dashboard.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]);
 const expressions = panels.flatMap(({ title, targets = [] }) =>
-  targets.map(({ expr }) => ({ where: title, expr })),
+  targets.map(({ expr, legendFormat = '' }) => ({ where: title, expr, legend: legendFormat })),
 );
 const rules = readFileSync(join(DOCS, 'prometheus/telemetry-collector.rules.yml'), 'utf8');
 const ruleExpressions = [...rules.matchAll(/^ +- alert: (\S+)\n +expr: (.*)$/gm)].map(([, where, expr]) => ({
   where: where!,
   expr: expr!,
+  legend: '',
 }));
 
-/** The metrics that an expression reads, with the names of the labels that it selects by. */
-function metricsIn(expr: string): { metric: string; labels: string[] }[] {
+interface MetricRead {
+  readonly metric: string;
+  /** The names of the labels that it is selected by. */
+  readonly labels: readonly string[];
+  /** The values that labels are to have, as `state="open"`. */
+  readonly selected: readonly string[];
+}
+
+/** The metrics that an expression reads. */
+function metricsIn(expr: string): MetricRead[] {
   return [...expr.matchAll(/\b((?:collector|process|nodejs)_[a-z0-9_]+)(?:\{([^}]*)\})?/g)].map(
-    ([, metric, selectors]) => ({
+    ([, metric, selectors = '']) => ({
       metric: metric!,
-      labels: [...(selectors ?? '').matchAll(/(\w+) *[=!]~?/g)].map(([, label]) => label!),
+      labels: [...selectors.matchAll(/(\w+) *[=!]~?/g)].map(([, label]) => label!),
+      selected: [...selectors.matchAll(/\w+="[^"$]*"/g)].map(([text]) => text),
     }),
   );
 }
@@ -97,29 +113,56 @@ describe('the dashboard', () => {
   });
 });
 
-test('every metric that the dashboard and the rules read is there, with the labels that they select by', async () => {
-  const { types, values } = parseScrape(await (await served.get('/metrics')).text());
-  const families = new Set<string>(types.keys());
-  for (const [name, type] of types) {
-    if (type === 'histogram') for (const suffix of ['_bucket', '_sum', '_count']) families.add(name + suffix);
-  }
-  const labelsOf = (metric: string) =>
-    [...values.keys()]
-      .filter((sample) => sample.startsWith(`${metric}{`))
-      .flatMap((sample) => [...sample.matchAll(/[{,](\w+)="/g)].map(([, label]) => label));
+/** What a machine without CAN, sensors or a certificate lacks; of all else a simulated kart has values. */
+const NOT_EVERYWHERE: readonly string[] = [
+  'collector_bus_controller_errors',
+  'collector_host_temperature_celsius',
+  'collector_api_certificate_expiry_timestamp_seconds',
+];
+
+test('every metric that the dashboard and the rules read is told by a running service, with the labels that they go by', async (t) => {
+  const service = await startService({
+    cwd: temporaryDirectory(t),
+    args: ['--db', 'collector.db', '--port', '0', '--commands', 'on', '--recording', 'can'],
+  });
+  t.after(() => service.stop('SIGKILL'));
+  // What takes time has been timed only once it was asked for.
+  await service.history('message_type=STATUS&limit=10000');
+  await eventually(service.status, ({ history }) => history.commits > 0);
+  const scrape = async () => parseScrape(await (await fetch(`${service.url}/metrics`)).text());
+  const isCollected = ({ values }: Scrape) =>
+    [...values.keys()].some((sample) => sample.startsWith('nodejs_gc_duration_seconds_count'));
+  const { types, values } = await eventually(scrape, isCollected);
+  const samples = [...values.keys()];
+  const nameOf = (sample: string) => sample.replace(/\{.*/, '');
+  const labelsOf = (sample: string) => [...sample.matchAll(/[{,](\w+)="/g)].map(([, label]) => label!);
   const variables = dashboard.templating.list.map(({ name, definition = '' }) => ({
     where: name,
     expr: definition,
+    legend: '',
   }));
-  for (const { where, expr } of [...expressions, ...ruleExpressions, ...variables]) {
-    for (const { metric, labels } of metricsIn(expr)) {
-      assert.ok(families.has(metric), `${where}: ${metric}`);
-      const known = labelsOf(metric);
-      for (const label of labels) {
-        // Prometheus itself says which instance it has scraped.
-        if (label !== 'instance' && known.length > 0)
-          assert.ok(known.includes(label), `${where}: ${metric} ${label}`);
+  for (const { where, expr, legend } of [...expressions, ...ruleExpressions, ...variables]) {
+    // Prometheus itself says which instance it has scraped.
+    const known = new Set(['instance']);
+    const metrics = metricsIn(expr);
+    for (const { metric, labels, selected } of metrics) {
+      if (NOT_EVERYWHERE.includes(metric)) {
+        assert.ok(types.has(metric), `${where}: ${metric}`);
+        continue;
       }
+      const ofMetric = samples.filter((sample) => nameOf(sample) === metric);
+      assert.ok(ofMetric.length > 0, `${where}: ${metric}`);
+      for (const label of ofMetric.flatMap(labelsOf)) known.add(label);
+      for (const label of labels) assert.ok(known.has(label), `${where}: ${metric} has no ${label}`);
+      for (const label of selected)
+        assert.ok(
+          ofMetric.some((sample) => sample.includes(label)),
+          `${where}: ${metric} is never ${label}`,
+        );
+    }
+    if (metrics.some(({ metric }) => NOT_EVERYWHERE.includes(metric))) continue;
+    for (const [, label] of legend.matchAll(/\{\{(\w+)\}\}/g)) {
+      assert.ok(known.has(label!), `${where}: the legend shows ${label}, which its metric has not`);
     }
   }
   assert.ok(ruleExpressions.length >= 10);
@@ -203,7 +246,10 @@ describe('what docs/grafana.md asks of the history', () => {
       for (const { time } of rows) {
         assert.ok(Number(time) >= FIRST_US / 1000 && Number(time) <= LAST_US / 1000 + 1000, `${time}`);
       }
-      if (!path!.includes('bus=host')) {
+      if (path!.includes('message_type=COMMAND')) {
+        assert.equal(rows[0]!.title, 'MOTORS/MOTOR_LEFT_REAR/MODE');
+        assert.equal(rows[0]!.text, 'SPORT, asked by node 16 on drive');
+      } else if (!path!.includes('bus=host')) {
         const numbers = rows
           .flatMap((row) => Object.values(row))
           .filter((value) => typeof value === 'number');

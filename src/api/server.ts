@@ -5,6 +5,7 @@ import { Compression } from './compression.ts';
 import { errorReply, refusal } from './error-reply.ts';
 import { type ApiInstance, createInstance } from './instance.ts';
 import { accessMetrics } from './metrics/access-metrics.ts';
+import { compressionMetrics } from './metrics/compression-metrics.ts';
 import { requestMetrics } from './metrics/request-metrics.ts';
 import { metricsRoutes } from './metrics/routes.ts';
 import { streamMetrics } from './metrics/stream-metrics.ts';
@@ -67,6 +68,7 @@ export function createServer(sources: ApiSources): ApiServer {
     metricsRoutes(instance, sources, [
       ofRequests,
       accessMetrics(() => security.status()),
+      compressionMetrics(() => compression.status()),
       streamMetrics(() => stream.stats()),
     ]);
     healthRoutes(instance, sources);

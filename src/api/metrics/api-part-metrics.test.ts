@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { promtoolCheck, promtoolMissing } from '../../../test/support/prometheus.ts';
+import type { CompressionStatus } from '../compression.ts';
 import { type AccessStats, accessMetrics } from './access-metrics.ts';
 import { type CommandStats, commandMetrics } from './command-metrics.ts';
+import { compressionMetrics } from './compression-metrics.ts';
 import { type MetricsSource, metricsText } from './metric-family.ts';
 import { type StreamStats, streamMetrics } from './stream-metrics.ts';
 
@@ -39,6 +41,12 @@ const ACCESS: AccessStats = {
   problem: null,
 };
 
+const COMPRESSION: CompressionStatus = {
+  answers: { used: 10, max: 11 },
+  streams: { used: 12, max: 13 },
+  passedOver: 14,
+};
+
 const COMMANDS: CommandStats = {
   enabled: true,
   sent: 10,
@@ -66,6 +74,7 @@ async function textOf(source: MetricsSource): Promise<string> {
 const PARTS: readonly [name: string, source: MetricsSource, stats: object, flags: readonly number[]][] = [
   ['the live stream', streamMetrics(() => STREAM), STREAM, []],
   ['who is let in', accessMetrics(() => ACCESS), ACCESS, [0]],
+  ['what is compressed', compressionMetrics(() => COMPRESSION), COMPRESSION, []],
   ['commands', commandMetrics(() => COMMANDS), COMMANDS, [1]],
 ];
 
