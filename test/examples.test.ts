@@ -5,6 +5,7 @@ import { cpSync, globSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import type { SampleReply, SeriesReply } from '../src/api/schemas.ts';
+import { commandHeaders } from './support/commands.ts';
 import { CHECKOUT, eventually, startService } from './support/service.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 
@@ -22,9 +23,12 @@ writeFileSync(
 );
 writeFileSync(join(directory, 'package.json'), JSON.stringify({ type: 'module' }));
 
+const database = join(directory, 'collector.db');
+const { authorization } = commandHeaders(database);
+const token = authorization!.split(' ')[1]!;
 const service = await startService({
   cwd: directory,
-  args: ['--db', join(directory, 'collector.db'), '--port', '0', '--flush-interval', '200ms'],
+  args: ['--db', database, '--port', '0', '--flush-interval', '200ms', '--commands', 'on'],
 });
 after(() => service.stop());
 const RPM = 'MOTORS/MOTOR_LEFT_REAR/RPM';
@@ -33,23 +37,32 @@ await eventually(service.state, ({ components }) => components.NAVIGATION?.GPS_P
 
 const PROGRAMS: Readonly<Record<string, string>> = { ts: process.execPath, py: 'python3', sh: 'sh' };
 
-function start(example: string, ...args: string[]): ChildProcess {
+function start(
+  example: string,
+  args: readonly string[] = [],
+  variables: Readonly<Record<string, string>> = {},
+): ChildProcess {
   const program = PROGRAMS[example.split('.').at(-1)!]!;
   return spawn(program, [example, ...args], {
     cwd: directory,
-    env: { ...process.env, COLLECTOR_URL: service.url, PYTHONIOENCODING: 'utf-8' },
+    env: { ...process.env, COLLECTOR_URL: service.url, PYTHONIOENCODING: 'utf-8', ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
 
-/** What an example prints that comes to its end; it has to be a good one. */
-async function run(example: string, ...args: string[]): Promise<string> {
-  const child = start(example, ...args);
+/** What an example prints until its end. */
+async function printed(child: ChildProcess): Promise<{ code: number; output: string; errors: string }> {
   let output = '';
   let errors = '';
   child.stdout!.setEncoding('utf8').on('data', (text) => (output += text));
   child.stderr!.setEncoding('utf8').on('data', (text) => (errors += text));
   const [code] = await once(child, 'close');
+  return { code, output, errors };
+}
+
+/** What an example prints that comes to its end; it has to be a good one. */
+async function run(example: string, ...args: string[]): Promise<string> {
+  const { code, output, errors } = await printed(start(example, args));
   assert.deepEqual([code, errors], [0, '']);
   return output;
 }
@@ -116,6 +129,21 @@ describe('the example', { concurrency: 2 }, () => {
       child.kill('SIGINT');
       await ended;
       assert.notEqual(count, null, errors);
+    });
+  }
+
+  for (const example of exampleOf('lights[-_]on.*')) {
+    test(`${example} switches the lights on, and tells it; without a token it tells why not`, async () => {
+      const acted = await printed(start(example, [], { COLLECTOR_TOKEN: token }));
+      assert.deepEqual([acted.code, acted.errors], [0, '']);
+      const told = example.endsWith('.sh')
+        ? /"status":"acknowledged".*"value_name":"ON"/
+        : /^The lights are on: acknowledged on sim after [\d.]+ ms\.$/m;
+      assert.match(acted.output, told);
+
+      const refused = await printed(start(example));
+      assert.notEqual(refused.code, 0);
+      assert.match(refused.output + refused.errors, /This needs a token with the scope command/);
     });
   }
 
