@@ -118,6 +118,17 @@ test('an emergency stop goes out while commands are refused by the hundred', asy
   }
 });
 
+test('an emergency stop goes out while its sender is refused all else for asking too often', async (t) => {
+  const { service, client } = await vehicle(t).start('--commands', 'on', '--rate-limit', '20');
+  const healthz = async () => (await fetch(`${service.url}/healthz`)).status;
+  for (let stops = 0; stops < 5; stops++) {
+    while ((await healthz()) !== 429);
+    const { status, reply } = await client.send(STOP);
+    assert.equal(status, 200, JSON.stringify(reply));
+    assert.equal(reply.echo?.value_name, 'STOP');
+  }
+});
+
 test('a stop of the service while a command waits ends in time, and is noted down', async (t) => {
   const { start, audited } = vehicle(t);
   const { service, client } = await start('--commands', 'on');

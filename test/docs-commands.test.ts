@@ -23,7 +23,7 @@ test('each refusal of a command is told what it means, and no other', () => {
   const codes = Object.values(refusals).flatMap(({ content }) =>
     Object.keys(content['application/json'].examples),
   );
-  const ofEachRoute = ['TOKEN_MISSING', 'TOKEN_INVALID', 'SCOPE_MISSING'];
+  const ofEachRoute = ['TOKEN_MISSING', 'TOKEN_INVALID', 'SCOPE_MISSING', 'ORIGIN_REFUSED', 'HOST_REFUSED'];
   assert.deepEqual(
     namedInTable('sent? | what it means, and what to do').sort(),
     [...codes, ...ofEachRoute].sort(),

@@ -2,14 +2,15 @@ import type { FastifyError } from 'fastify';
 import type { ApiConfig } from '../config/schema.ts';
 import { CollectorError, errorMessage, QueryError } from '../shared/errors.ts';
 import { Compression } from './compression.ts';
-import { errorReply, refusal } from './error-reply.ts';
+import { errorReply } from './error-reply.ts';
 import { type ApiInstance, createInstance } from './instance.ts';
 import { accessMetrics } from './metrics/access-metrics.ts';
 import { compressionMetrics } from './metrics/compression-metrics.ts';
 import { requestMetrics } from './metrics/request-metrics.ts';
 import { metricsRoutes } from './metrics/routes.ts';
 import { streamMetrics } from './metrics/stream-metrics.ts';
-import { describeApi, pathsOf } from './openapi/document.ts';
+import { notFound } from './not-found.ts';
+import { describeApi } from './openapi/document.ts';
 import { documentRoutes } from './openapi/routes.ts';
 import { commandRoutes } from './routes/command.ts';
 import { gapsRoutes } from './routes/gaps.ts';
@@ -27,9 +28,6 @@ import { withoutFolders } from './security/path-privacy.ts';
 import type { ApiSources } from './sources.ts';
 import { StreamHub } from './stream/stream-hub.ts';
 import { streamRoutes } from './stream/stream-routes.ts';
-
-/** Characters of a path that an answer repeats. */
-const PATH_CHARS_SHOWN = 200;
 
 export interface ApiServer {
   /** Starts to listen; returns the URL. Throws CollectorError API_ADDRESS, ConfigError API_UNPROTECTED. */
@@ -105,15 +103,9 @@ function answerErrors(instance: ApiInstance, { log, security }: ApiSources): voi
     const isKept = statusCode < 500 || security.mayKnowPaths(request.principal);
     return reply.code(statusCode).send(isKept ? answer : { ...answer, message: withoutFolders(message) });
   });
-  instance.setNotFoundHandler((request, reply) => {
-    const message = `There is nothing at ${request.method} ${shownPath(request.url)}. There is: ${pathsOf(instance)}.`;
-    return reply.code(404).send(refusal(404, 'ROUTE_NOT_FOUND', message));
+  instance.setNotFoundHandler((request) => {
+    throw notFound(instance, request);
   });
-}
-
-/** What an answer repeats of a URL: its query may hold a token. */
-function shownPath(url: string): string {
-  return url.split('?')[0]!.slice(0, PATH_CHARS_SHOWN);
 }
 
 function explainListen(error: unknown, host: string, port: number): string {

@@ -502,6 +502,12 @@ export const API_SOCKETS_MAX = 512;
 /** From so many open sockets on, each new one costs the client with most of them the one that it has left idle longest. */
 export const API_SOCKETS_BUSY = API_SOCKETS_MAX - 32;
 
+/**
+ * Of these one client may have so many: all that the live stream serves, and half as many again, as a proxy ahead of the service is
+ * one client. The others stay for others.
+ */
+export const API_SOCKETS_PER_CLIENT_MAX = (API_SOCKETS_MAX * 3) / 4;
+
 /** How long a client may take to send the head of a request (or to agree on TLS), and the whole of it. */
 export const API_HEAD_TIMEOUT_MS = 5_000;
 export const API_REQUEST_TIMEOUT_MS = 10_000;

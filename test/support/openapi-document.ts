@@ -6,6 +6,7 @@ import { assertIs, closedObjects } from './served-pipeline.ts';
 /** An OpenAPI document as a client of it sees it: no more is known than what it says. */
 export interface Document {
   readonly openapi: string;
+  readonly info: { readonly description: string };
   readonly tags: readonly { readonly name: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, RawOperation>>>>;
   readonly components: Readonly<Record<string, Readonly<Record<string, unknown>>>>;

@@ -9,7 +9,10 @@ const DESCRIPTION = `What a vehicle's CAN buses tell: the latest state, a bounde
 - What is named by the protocol is named in any letter case, or by its number.
 - Answers of a kilobyte and more are compressed with zstd or gzip for clients that take it. HEAD is answered wherever GET is.
 - Every refusal has the form of \`Error\`; \`code\` is stable and meant for programs. Besides those listed, a fault of the
-  service is 500 with the code \`INTERNAL\`, and a path that there isn't is 404 with \`ROUTE_NOT_FOUND\`.
+  service is 500 with the code \`INTERNAL\`, and a path that there isn't is 404 with \`ROUTE_NOT_FOUND\`. Ahead of any route are
+  refused: what is no HTTP/1.1 (400, \`HTTP_INVALID\`), pages of other sites (403, \`ORIGIN_REFUSED\`), names that the API isn't called by
+  (421, \`HOST_REFUSED\`), requests that take too long (408, \`REQUEST_TOO_SLOW\`) or have too large a head (431, \`HEAD_TOO_LARGE\`); and
+  after it what there is no room for (503, \`ANSWERS_UNSENT\`).
 - Answers may get further properties. Those that are described stay.`;
 
 /** In the order in which they are shown; those that no route has are left out. */

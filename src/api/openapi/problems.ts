@@ -1,4 +1,5 @@
 import {
+  API_EXPORTS_MAX,
   COMMANDS_PER_SECOND_MAX,
   COMMANDS_WAITING_MAX,
   HISTORY_QUERIES_WAITING_MAX,
@@ -70,6 +71,10 @@ export const PROBLEMS = {
   HISTORY_BUSY: {
     when: 'too many queries wait for the history',
     message: `${HISTORY_QUERIES_WAITING_MAX} queries already wait for the history: try again in a second.`,
+  },
+  EXPORTS_BUSY: {
+    when: 'as many exports are under way as there may be',
+    message: `${API_EXPORTS_MAX} exports are under way, and no more at once: try again when one has ended.`,
   },
   HISTORY_CLOSED: {
     when: 'the service is stopping',

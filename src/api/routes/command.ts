@@ -49,7 +49,8 @@ function commandRoute(api: ApiInstance, commands: CommandSender | null): void {
     '/api/command',
     {
       schema: { ...COMMAND_DESCRIPTION, body: CommandSchema },
-      config: { scope: 'command' },
+      // An emergency stop is to go out whoever at its address asks too often; the sender has a limit, from which stops are free.
+      config: { scope: 'command', hasOwnLimit: true },
       bodyLimit: COMMAND_BODY_BYTES_MAX,
       // A service that takes no commands says so first.
       onRequest: async (request) => {

@@ -129,7 +129,7 @@ export function historyRoutes(api: ApiInstance, sources: ApiSources): void {
           'MESSAGE_TYPE_UNKNOWN',
         ],
         500: ['HISTORY_READ_FAILED'],
-        503: ['HISTORY_BUSY', 'HISTORY_CLOSED'],
+        503: ['HISTORY_BUSY', 'HISTORY_CLOSED', 'EXPORTS_BUSY'],
       }),
     },
   };

@@ -8,6 +8,7 @@ import {
   API_REQUEST_TIMEOUT_MS,
   API_SOCKETS_BUSY,
   API_SOCKETS_MAX,
+  API_SOCKETS_PER_CLIENT_MAX,
   API_STALLED_MS,
   API_TIMEOUT_CHECK_MS,
   API_UNSENT_BYTES_MAX,
@@ -32,6 +33,7 @@ export type ApiSecurityConfig = Omit<ApiConfig, 'port'>;
 
 export interface ApiLimits extends ServerLimits {
   readonly socketsBusy: number;
+  readonly socketsPerClientMax: number;
   readonly exportsMax: number;
   readonly unsentBytesMax: number;
 }
@@ -39,6 +41,7 @@ export interface ApiLimits extends ServerLimits {
 const LIMITS: ApiLimits = {
   socketsMax: API_SOCKETS_MAX,
   socketsBusy: API_SOCKETS_BUSY,
+  socketsPerClientMax: API_SOCKETS_PER_CLIENT_MAX,
   headTimeoutMs: API_HEAD_TIMEOUT_MS,
   requestTimeoutMs: API_REQUEST_TIMEOUT_MS,
   timeoutCheckMs: API_TIMEOUT_CHECK_MS,
@@ -80,7 +83,8 @@ export class ApiSecurity {
     this.hosts = new HostCheck(config.host, hostname(), config.hosts);
     this.origins = new OriginCheck(config.origins);
     this.rates = new RateLimiter(config.ratePerS);
-    this.sockets = new ClientSockets(this.limits.socketsBusy, this.counters);
+    const { socketsBusy, socketsPerClientMax } = this.limits;
+    this.sockets = new ClientSockets(socketsBusy, socketsPerClientMax, this.counters);
     this.exports = new Slots(this.limits.exportsMax);
     this.unsent = new UnsentAnswers(this.limits.unsentBytesMax, () => {
       this.counters.socketsStalled++;

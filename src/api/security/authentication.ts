@@ -56,12 +56,17 @@ export function authorize(principal: Principal, scope: Scope): void {
   );
 }
 
+/** The token of the header Authorization; null for none. */
+export function headerToken({ headers }: FastifyRequest): string | null {
+  // Any other scheme, such as Basic of a proxy ahead, is no token of ours, and no attempt at one.
+  return /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1] ?? null;
+}
+
 /** The token as it was sent; null for none. */
 function presentedToken(request: FastifyRequest): string | null {
-  const { authorization, accept, 'sec-websocket-protocol': subprotocols } = request.headers;
-  // Any other scheme, such as Basic of a proxy ahead, is no token of ours, and no attempt at one.
-  const bearer = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
-  if (bearer !== undefined) return bearer;
+  const { accept, 'sec-websocket-protocol': subprotocols } = request.headers;
+  const bearer = headerToken(request);
+  if (bearer !== null) return bearer;
 
   const upgrades = isUpgrade(request);
   if (upgrades && subprotocols !== undefined) {

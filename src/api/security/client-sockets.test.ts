@@ -24,9 +24,9 @@ class FakeSocket extends EventEmitter {
   }
 }
 
-function setup(busyFrom: number) {
+function setup(busyFrom: number, perClientMax = 1000) {
   const counters = new ApiCounters();
-  const sockets = new ClientSockets(busyFrom, counters);
+  const sockets = new ClientSockets(busyFrom, perClientMax, counters);
   const server = new EventEmitter();
   sockets.follow(server as Server);
   let port = 0;
@@ -83,6 +83,31 @@ describe('when there are many sockets', () => {
   });
 });
 
+describe('a client that has as many sockets as one may', () => {
+  test('loses the one it has left idle longest to a new one', () => {
+    const { counters, sockets, connect, ask } = setup(100, 3);
+    const [a, b] = [connect('10.0.0.2'), connect('10.0.0.2'), connect('10.0.0.2')];
+    const end = ask(a);
+    connect('10.0.0.2');
+    assert.deepEqual([a.isDestroyed, b.isDestroyed], [false, true]);
+    end();
+    assert.deepEqual([counters.socketsDisplaced, counters.socketsRefused, sockets.count], [1, 0, 3]);
+  });
+
+  test('and keeps all of them busy gets no other, and others do', () => {
+    const { counters, sockets, connect, ask } = setup(100, 2);
+    const busy = [connect('10.0.0.2'), connect('10.0.0.2')];
+    const ends = busy.map(ask);
+    const further = connect('10.0.0.2');
+    const other = connect('10.0.0.3');
+    assert.deepEqual([further.isDestroyed, other.isDestroyed], [true, false]);
+    assert.deepEqual([counters.socketsDisplaced, counters.socketsRefused, sockets.count], [0, 1, 3]);
+    for (const end of ends) end();
+    busy[0]!.destroy();
+    assert.ok(!connect('10.0.0.2').isDestroyed);
+  });
+});
+
 test('sockets that the server refuses are counted', () => {
   const { counters, server } = setup(2);
   server.emit('drop', {});
@@ -92,8 +117,10 @@ test('sockets that the server refuses are counted', () => {
 test('those that were opened with a token that is revoked are closed, the others are not', () => {
   const { counters, sockets, connect } = setup(10);
   const [a, b, c] = [connect('10.0.0.1'), connect('10.0.0.1'), connect('10.0.0.2')];
-  sockets.setToken(a as unknown as Socket, 'good');
-  sockets.setToken(b as unknown as Socket, 'bad');
+  sockets.addToken(a as unknown as Socket, 'good');
+  sockets.addToken(b as unknown as Socket, 'bad');
+  // What the first has opened isn't covered by the second.
+  sockets.addToken(b as unknown as Socket, 'good');
   sockets.closeRevoked((id) => id === 'good');
   assert.deepEqual([a.isDestroyed, b.isDestroyed, c.isDestroyed], [false, true, false]);
   assert.equal(counters.socketsRevoked, 1);

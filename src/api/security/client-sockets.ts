@@ -11,8 +11,8 @@ interface ClientSocket {
   readonly client: Client;
   /** Requests that aren't answered yet. */
   requests: number;
-  /** The token that the last request brought. */
-  tokenId: string | null;
+  /** The tokens that requests have brought, as a proxy may send those of several over one socket. */
+  readonly tokenIds: Set<string>;
 }
 
 interface Client {
@@ -25,10 +25,11 @@ interface Client {
 /**
  * The sockets that clients have open. When there are many, each new one costs the client that has most of them the one that
  * it has left idle longest, so that a client that only opens sockets displaces nothing but its own, and others are
- * still answered.
+ * still answered. Nor may one client have them all: one that keeps each of its sockets busy leaves room for others.
  */
 export class ClientSockets {
   readonly #busyFrom: number;
+  readonly #perClientMax: number;
   readonly #counters: ApiCounters;
   readonly #clients = new Map<string, Client>();
   readonly #all = new Set<ClientSocket>();
@@ -37,9 +38,10 @@ export class ClientSockets {
   /** Until TLS is agreed on, by address and port: Node doesn't tell which socket is below which. */
   readonly #withoutTls = new Map<string, ClientSocket>();
 
-  /** Room is made from `busyFrom` open sockets on. */
-  constructor(busyFrom: number, counters: ApiCounters) {
+  /** Room is made from `busyFrom` open sockets on; one client may have `perClientMax` of them. */
+  constructor(busyFrom: number, perClientMax: number, counters: ApiCounters) {
     this.#busyFrom = busyFrom;
+    this.#perClientMax = perClientMax;
     this.#counters = counters;
   }
 
@@ -81,16 +83,15 @@ export class ClientSockets {
     });
   }
 
-  /** Notes which token was brought, null for none. */
-  setToken(socket: Socket, tokenId: string | null): void {
-    const entry = this.#bySocket.get(socket);
-    if (entry !== undefined) entry.tokenId = tokenId;
+  /** Notes which token was brought. They are as many as there are good ones: the socket is closed when one isn't any more. */
+  addToken(socket: Socket, tokenId: string): void {
+    this.#bySocket.get(socket)?.tokenIds.add(tokenId);
   }
 
-  /** Closes those that were opened with a token that isn't good any more: streams, too. */
+  /** Closes those that a token was brought over that isn't good any more: streams, too. */
   closeRevoked(isGood: (tokenId: string) => boolean): void {
-    for (const { socket, tokenId } of this.#all) {
-      if (tokenId === null || isGood(tokenId)) continue;
+    for (const { socket, tokenIds } of this.#all) {
+      if ([...tokenIds].every(isGood)) continue;
       this.#counters.socketsRevoked++;
       socket.destroy();
     }
@@ -101,11 +102,17 @@ export class ClientSockets {
   }
 
   #add(socket: Socket): void {
-    if (this.#all.size >= this.#busyFrom) this.#displaceOne();
     const key = clientKey(socket.remoteAddress);
     const client = this.#clients.get(key) ?? { key, idle: new Set<ClientSocket>(), count: 0 };
+    if (client.count >= this.#perClientMax) {
+      if (!this.#displaceIdle(client)) {
+        this.#counters.socketsRefused++;
+        socket.destroy();
+        return;
+      }
+    } else if (this.#all.size >= this.#busyFrom) this.#displaceOne();
     this.#clients.set(key, client);
-    const entry: ClientSocket = { socket, client, requests: 0, tokenId: null };
+    const entry: ClientSocket = { socket, client, requests: 0, tokenIds: new Set() };
     client.count++;
     client.idle.add(entry);
     this.#all.add(entry);
@@ -126,12 +133,18 @@ export class ClientSockets {
     for (const client of this.#clients.values()) {
       if (client.idle.size > 0 && client.count > (most?.count ?? 0)) most = client;
     }
-    const [entry] = most?.idle ?? [];
-    if (entry === undefined) return;
+    if (most !== undefined) this.#displaceIdle(most);
+  }
+
+  /** Closes the socket that the client has left idle longest; false where it has none. */
+  #displaceIdle({ idle }: Client): boolean {
+    const [entry] = idle;
+    if (entry === undefined) return false;
     // Gone at once, so that what comes in the same moment displaces another.
-    entry.client.idle.delete(entry);
+    idle.delete(entry);
     entry.socket.destroy();
     this.#counters.socketsDisplaced++;
+    return true;
   }
 }
 

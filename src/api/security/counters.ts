@@ -37,7 +37,7 @@ export class ApiCounters {
     too_slow: 0,
     malformed: 0,
   };
-  /** Sockets that were closed as they came, since there were API_SOCKETS_MAX already. */
+  /** Sockets that were closed as they came, since there were API_SOCKETS_MAX already, or this client had as many as one may. */
   socketsRefused = 0;
   /** Sockets that were closed to make room for others: nothing was asked over them at the time. */
   socketsDisplaced = 0;

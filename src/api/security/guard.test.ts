@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { after, describe, type TestContext, test } from 'node:test';
 import { securedServer } from '../../../test/support/secured-server.ts';
 import { logLine, servePipeline } from '../../../test/support/served-pipeline.ts';
@@ -361,6 +364,66 @@ describe('what is refused', () => {
     assert.equal(refused[0]!.json().code, 'RATE_LIMITED');
     assert.equal(refused[0]!.headers['retry-after'], '1');
     assert.equal((await instance.inject({ url: '/healthz', remoteAddress: '10.0.0.7' })).statusCode, 200);
+  });
+
+  test('for too many requests is never what a route with a limit of its own is asked by who may', async (t) => {
+    const { instance, security, tokens } = securedServer(t, sources, {
+      config: { ratePerS: 1, origins: ['http://dashboard.example'] },
+      tokens: { driver: ['command'], reader: ['read'] },
+    });
+    const config = { scope: 'command', hasOwnLimit: true } as const;
+    instance.post('/stop', { config }, () => 'stopped');
+    while ((await instance.inject('/healthz')).statusCode !== 429);
+    const stop = async (headers: Record<string, string>, url = '/stop') =>
+      (await instance.inject({ method: 'POST', url, headers })).statusCode;
+    const rateBefore = security.status().refused.rate;
+    for (let time = 0; time < 20; time++) assert.equal(await stop(bearer(tokens.driver)), 200);
+    assert.equal(security.status().refused.rate, rateBefore);
+    assert.equal(await stop(bearer(tokens.driver), '/elsewhere'), 429);
+    assert.deepEqual(
+      [await stop({}), await stop(bearer('x')), await stop(bearer(tokens.reader))],
+      [429, 429, 429],
+      'who may not is held to the rate',
+    );
+    const preflight = await instance.inject({
+      method: 'OPTIONS',
+      url: '/stop',
+      headers: { origin: 'http://dashboard.example', 'access-control-request-method': 'POST' },
+    });
+    assert.equal(preflight.statusCode, 204, 'a page of another origin may ask whether it may');
+  });
+
+  test('of a web page uses up nothing of what programs at its address may ask', async (t) => {
+    const { instance } = securedServer(t, sources, { config: { ratePerS: 1 } });
+    const headers = { host: 'evil.example' };
+    for (let time = 0; time < 5; time++) {
+      assert.equal((await instance.inject({ url: '/healthz', headers })).statusCode, 421);
+    }
+    assert.equal((await instance.inject('/healthz')).statusCode, 200);
+  });
+
+  test('for its Host is told what was expected, and counted', async (t) => {
+    const { security, listen } = securedServer(t, sources);
+    const { port } = new URL(await listen());
+    const hosts = ['', 'Host: localhost\r\nHost: evil.example\r\n', 'Host: localhost\r\nhOST: localhost\r\n'];
+    for (const [index, host] of hosts.entries()) {
+      const socket = connect(Number(port), '127.0.0.1');
+      socket.write(`GET /healthz HTTP/1.1\r\n${host}Connection: close\r\n\r\n`);
+      assert.match(await text(socket), /^HTTP\/1\.1 400 .*Expected one header Host, found [02]\./s);
+      assert.equal(security.status().refused.malformed, index + 1);
+    }
+    const old = connect(Number(port), '127.0.0.1');
+    old.write('GET /healthz HTTP/1.0\r\n\r\n');
+    assert.match(await text(old), /^HTTP\/1\.1 200/, 'HTTP/1.0 has none');
+  });
+
+  test('since there is nothing is so before its body has come', async (t) => {
+    const { listen } = securedServer(t, sources);
+    const { port } = new URL(await listen());
+    const socket = connect(Number(port), '127.0.0.1');
+    t.after(() => socket.destroy());
+    socket.write('POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n');
+    assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 404 .*ROUTE_NOT_FOUND/s);
   });
 
   test('since the history is busy counts as overload', async (t) => {

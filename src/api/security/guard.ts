@@ -4,9 +4,10 @@ import { errorCode } from '../../shared/errors.ts';
 import { API_ANSWER_BYTES_COUNTED } from '../../shared/limits.ts';
 import { rateLimited } from '../../shared/log.ts';
 import type { ApiInstance } from '../instance.ts';
+import { notFound } from '../not-found.ts';
 import { isStreamAsked } from '../sample-format.ts';
 import type { ApiSecurity } from './api-security.ts';
-import { authenticate, authorize, isUpgrade } from './authentication.ts';
+import { authenticate, authorize, headerToken, isUpgrade } from './authentication.ts';
 import { overloaded, Refusal } from './refusal.ts';
 import { addSecurityHeaders } from './response-headers.ts';
 import type { Principal, Scope } from './scopes.ts';
@@ -19,14 +20,22 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What it needs instead of `scope` where it is asked for a stream of samples (NDJSON, CSV); such streams are exports. */
     streamScope?: Scope;
+    /**
+     * The route bounds by itself what those may ask whose token has its scope. So they aren't held to api.rate_limit there, which
+     * others at the same address may have used up.
+     */
+    hasOwnLimit?: boolean;
   }
 }
 
 /**
  * Guards every route of the API. What a request goes through, and the refusal that each step may end with:
  *
- *   counted, headers set ─▶ rate 429 ─▶ name 421 ─▶ origin 403 ─▶ (preflight answered 204)
- *     ─▶ token 401 ─▶ scope 403 ─▶ room 503 ─▶ route ─▶ room for its answer 503
+ *   counted, headers set ─▶ name 421 ─▶ origin 403 ─▶ (preflight answered 204) ─▶ rate 429
+ *     ─▶ (nothing there 404) ─▶ token 401 ─▶ scope 403 ─▶ room 503 ─▶ route ─▶ room for its answer 503
+ *
+ * Web pages that may not ask are refused ahead of the rate, so that they use up nothing of what the programs of their machine may
+ * ask. Nothing is read of a body before all of it is passed: who may not ask holds no request open with one.
  *
  * It is called before the routes are added: each has to say its scope, or the server doesn't start.
  */
@@ -60,6 +69,8 @@ export function guardRoutes(api: ApiInstance, security: ApiSecurity): void {
     api.addHook('onRequest', (request, reply, done) => {
       try {
         if (admit(request, reply, security) === 'answered') return;
+        // Here rather than by its handler, which is called once the body is there.
+        if (request.is404) throw notFound(api, request);
       } catch (error) {
         done(error as Error);
         return;
@@ -138,10 +149,7 @@ function admit(
   const upgrades = isUpgrade(request);
   security.sockets.begin(socket, reply.raw);
 
-  const waitMs = security.rates.take(security.sockets.clientOf(socket));
-  if (waitMs > 0) throw tooMany(security.config.ratePerS, waitMs);
-
-  if (!security.hosts.allows(headers.host)) throw wrongHost(headers.host);
+  checkHost(request, security);
 
   const requestedMethod = headers['access-control-request-method'];
   const { origin, host } = headers;
@@ -155,18 +163,49 @@ function admit(
     }
     // The plugin's own route for OPTIONS would answer what is no preflight: there is nothing there.
     request.corsPreflightEnabled = false;
-    return 'to the route';
+  }
+
+  if (!isBeyondRate(request, security)) {
+    const waitMs = security.rates.take(security.sockets.clientOf(socket));
+    if (waitMs > 0) throw tooMany(security.config.ratePerS, waitMs);
   }
 
   const { config } = request.routeOptions;
-  if (request.is404 || config.scope === null) return 'to the route';
+  if (request.is404 || method === 'OPTIONS' || config.scope === null) return 'to the route';
   const { principal, token } = authenticate(request, security.tokens, security.anonymous);
   request.principal = principal;
-  security.sockets.setToken(socket, token?.id ?? null);
+  if (token !== null) security.sockets.addToken(socket, token.id);
   const isExport = config.streamScope !== undefined && isStreamAsked(headers.accept);
   authorize(principal, (isExport ? config.streamScope : config.scope) ?? 'admin');
   if (isExport) takeExport(reply, security);
   return 'to the route';
+}
+
+function checkHost({ headers, raw }: FastifyRequest, { hosts }: ApiSecurity): void {
+  const count = countOf(raw.rawHeaders, 'host');
+  // Of two Node takes the first; a proxy ahead may have looked at the other (RFC 9112, 3.2).
+  if (count > 1 || (count === 0 && raw.httpVersion === '1.1')) {
+    throw new Refusal(400, 'HTTP_INVALID', 'malformed', `Expected one header Host, found ${count}.`);
+  }
+  if (!hosts.allows(headers.host)) throw wrongHost(headers.host);
+}
+
+/** How often there is a header; `rawHeaders` has names and values in turn. */
+function countOf(rawHeaders: readonly string[], name: string): number {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const header = rawHeaders[at]!;
+    if (header.length === name.length && header.toLowerCase() === name) count++;
+  }
+  return count;
+}
+
+/** Whether the route bounds itself what the bearer of this token asks. */
+function isBeyondRate(request: FastifyRequest, { tokens }: ApiSecurity): boolean {
+  const { hasOwnLimit, scope } = request.routeOptions.config;
+  if (hasOwnLimit !== true || scope === undefined || scope === null) return false;
+  const text = headerToken(request);
+  return text !== null && tokens.find(text)?.principal.scopes.has(scope) === true;
 }
 
 function takeExport(reply: FastifyReply, { exports }: ApiSecurity): void {

@@ -127,6 +127,7 @@ describe('an answer', { concurrency: true }, () => {
 describe('what is no HTTP', () => {
   const HOST = 'Host: localhost\r\n';
   const CASES: [what: string, bytes: string, statusCode: number, code: string][] = [
+    ['what is for a proxy', `CONNECT localhost:22 HTTP/1.1\r\n${HOST}\r\n`, 400, 'HTTP_INVALID'],
     ['noise', '\x16\x03\x01\x02\x00\x01\x00\r\n\r\n', 400, 'HTTP_INVALID'],
     ['another protocol', 'HELO mail.example\r\n\r\n', 400, 'HTTP_INVALID'],
     [

@@ -41,6 +41,8 @@ export function createGuardedServer(parts: ServerParts, listener: RequestListene
     requestTimeout: limits.requestTimeoutMs,
     connectionsCheckingInterval: limits.timeoutCheckMs,
     keepAliveTimeout: API_KEEP_ALIVE_MS,
+    // The guard asks for it, as Node's own refusal has no word and isn't counted.
+    requireHostHeader: false,
     // Clients that offer HTTP/2 (curl --http2, Java's by default) are answered as if they didn't, bodies included.
     shouldUpgradeCallback: isForWebSocket,
   };
@@ -57,7 +59,11 @@ export function createGuardedServer(parts: ServerParts, listener: RequestListene
     if (socket.writableLength > 0) counters.socketsStalled++;
     socket.destroy();
   });
-  server.on('clientError', (error, socket) => refuse(error, socket));
+  server.on('clientError', (error, socket) => refuse(errorCode(error), socket));
+  // We are no proxy.
+  server.on('connect', (_request, socket) => refuse('HPE_INVALID_METHOD', socket));
+  // What a client expects beyond 100-continue, which Node knows, nobody does: it is answered as if it hadn't said so.
+  server.on('checkExpectation', listener);
   return server;
 
   function secured(certificate: Certificate): Server {
@@ -74,8 +80,8 @@ export function createGuardedServer(parts: ServerParts, listener: RequestListene
   }
 
   /** What isn't HTTP, or doesn't come to an end, is answered here: no route hears of it. */
-  function refuse(error: Error, socket: Duplex): void {
-    const refusal = refusalOf(errorCode(error));
+  function refuse(code: string, socket: Duplex): void {
+    const refusal = refusalOf(code);
     // Browsers open sockets ahead of need: one over which nothing was ever said is closed without a word.
     if (refusal === null || (socket as Socket).bytesRead === 0) {
       socket.destroy();
@@ -83,7 +89,10 @@ export function createGuardedServer(parts: ServerParts, listener: RequestListene
     }
     counters.refused[refusal.reason]++;
     // In the midst of an answer another one would be taken for a part of it.
-    if (socket.writable && !sockets.isBusy(socket as Socket)) socket.write(rawReply(refusal));
+    const { statusCode, message } = refusal;
+    if (socket.writable && !sockets.isBusy(socket as Socket)) {
+      socket.write(rawReply(statusCode, refusal.code, message));
+    }
     socket.destroy();
   }
 }
@@ -115,7 +124,8 @@ function refusalOf(code: string): RawRefusal | null {
   return null;
 }
 
-function rawReply({ statusCode, code, message }: RawRefusal): string {
+/** A whole answer, after which the connection ends, for what isn't answered by a route. */
+export function rawReply(statusCode: number, code: string, message: string): string {
   const reply = tellingOf(statusCode, code, message);
   const body = JSON.stringify(reply);
   return [

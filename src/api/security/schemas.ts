@@ -33,7 +33,9 @@ export const AccessStatusSchema = Type.Object(
     sockets: Type.Object({
       used: Type.Integer(),
       max: Type.Integer(),
-      refused: Type.Integer({ description: 'closed as they came: there were too many' }),
+      refused: Type.Integer({
+        description: 'closed as they came: there were too many, or too many of this client',
+      }),
       displaced: Type.Integer({ description: 'idle ones, closed to make room' }),
       stalled: Type.Integer({ description: 'closed since the client took nothing of its answer' }),
       revoked: Type.Integer({ description: 'closed since their token is not good any more' }),

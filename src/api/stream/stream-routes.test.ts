@@ -256,7 +256,7 @@ describe('/api/stream', () => {
         port,
         'GET /api/stream HTTP/1.1\nHost: 127.0.0.1\nConnection: Upgrade\nUpgrade: websocket\n\n',
       ),
-      /^HTTP\/1\.1 400 /,
+      /^HTTP\/1\.1 400 .*application\/json.*"code":"HTTP_INVALID".*Missing or invalid Sec-WebSocket-Key/s,
     );
     // Routes that have nothing to do with it answer all the same.
     assert.match(await raw(port, `GET /healthz HTTP/1.1\n${UPGRADE}\n`), /^HTTP\/1\.1 200 /);

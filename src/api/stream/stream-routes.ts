@@ -10,6 +10,7 @@ import {
   STREAM_PATTERNS_MAX,
 } from '../../shared/limits.ts';
 import type { ApiInstance } from '../instance.ts';
+import { rawReply } from '../security/http-server.ts';
 import type { ApiSources } from '../sources.ts';
 import { EVENTS_DESCRIPTION, STREAM_DESCRIPTION } from './description.ts';
 import { EventStreamOutlet } from './event-stream-outlet.ts';
@@ -90,6 +91,11 @@ export function streamRoutes(api: ApiInstance, sources: ApiSources, hub: StreamH
   // In a scope of its own, which is made when the plugin is there.
   api.register(async (scope) => {
     const routes = scope as unknown as ApiInstance;
+    routes.websocketServer.on('wsClientError', (error, socket) => {
+      sources.security.counters.refused.malformed++;
+      socket.once('finish', () => socket.destroy());
+      socket.end(rawReply(400, 'HTTP_INVALID', `Expected the handshake of a WebSocket: ${error.message}.`));
+    });
     webSocketRoute(routes, hub, log);
     eventsRoute(routes, sources, hub);
   });
