@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { ApiSecurity } from './api/security/api-security.ts';
 import { createServer } from './api/server.ts';
 import { createCommands } from './commands.ts';
+import type { EffectiveSetting } from './config/load-config.ts';
 import type { CollectorConfig } from './config/schema.ts';
 import { type Pipeline, startPipeline } from './pipeline.ts';
 import { statusReporter } from './status.ts';
@@ -15,7 +16,11 @@ export interface Collector {
 }
 
 /** Starts the service: the data path, then the API over it; stop() ends them in reverse. */
-export async function startCollector(config: CollectorConfig, log: Logger): Promise<Collector> {
+export async function startCollector(
+  config: CollectorConfig,
+  log: Logger,
+  settings: readonly EffectiveSetting[] = [],
+): Promise<Collector> {
   const apiLog = log.child({ stage: 'api' });
   const security = new ApiSecurity(config.api, apiLog);
   let pipeline: Pipeline;
@@ -42,6 +47,8 @@ export async function startCollector(config: CollectorConfig, log: Logger): Prom
       commands,
       security,
       log: apiLog,
+      settings,
+      logFile: config.log.file,
     });
     const url = await server.listen(config.api);
     log.info({ url }, 'listening');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -59,14 +59,31 @@ await served.server.instance.ready();
 unsubscribe('fastify.initialization', collect);
 
 /** Where there is a driver, who has a token for commands. */
-const driven = securedServer(atEnd, served.sources, { tokens: { driver: ['read', 'command'] } });
+const driven = securedServer(atEnd, served.sources, {
+  tokens: { driver: ['read', 'command'], keeper: ['admin'] },
+});
 const AS_DRIVER = { authorization: `Bearer ${driven.tokens.driver}` };
 
 /** Where everybody needs a token, and the one that there is may do nothing that a route is about. */
 const guarded = securedServer(atEnd, served.sources, {
   config: { anonymous: 'none' },
-  tokens: { keeper: ['admin'] },
+  tokens: { exporter: ['export'] },
 });
+
+/** Where the log is written to a file, with one who may read that. */
+const logFile = join(temporaryDirectory(atEnd), 'collector.log');
+writeFileSync(
+  logFile,
+  `${JSON.stringify({ level: 'info', time: '2026-01-01T00:00:00.000Z', msg: 'one' })}\n`,
+);
+const kept = securedServer(atEnd, { ...served.sources, logFile }, { tokens: { keeper: ['admin'] } });
+const AS_KEEPER = { authorization: `Bearer ${kept.tokens.keeper}` };
+/** In which circumstance, and as whom, requests are sent that not everybody may. */
+const ASKED_BY: Readonly<Record<string, [Circumstance, Record<string, string>]>> = {
+  getCommands: ['commands', AS_DRIVER],
+  getConfiguration: ['kept', AS_KEEPER],
+  getLog: ['kept', AS_KEEPER],
+};
 
 const { history } = served.pipeline;
 history.gap({
@@ -101,6 +118,7 @@ type Circumstance =
   | 'log only'
   | 'driven'
   | 'guarded'
+  | 'kept'
   | 'spent'
   | 'exporting'
   | CommandFault;
@@ -234,6 +252,12 @@ const PROVOCATIONS: Readonly<Record<string, Provocation>> = {
 
   'getReadiness 503': { when: 'not ready' },
 
+  'getLog 400 QUERY_INVALID': { path: '/api/log?lines=0', headers: AS_KEEPER, when: 'kept' },
+  'getLog 404 LOG_FILE_NONE': {
+    headers: { authorization: `Bearer ${driven.tokens.keeper}` },
+    when: 'driven',
+  },
+
   'getOverview 304': { headers: { 'if-none-match': '*' } },
   'getDocs 304': { headers: { 'if-none-match': '*' } },
   'getOpenApi 304': { headers: { 'if-none-match': '*' } },
@@ -243,7 +267,7 @@ const PROVOCATIONS: Readonly<Record<string, Provocation>> = {
 const SHARED_PROVOCATIONS: Readonly<Record<string, Provocation>> = {
   TOKEN_MISSING: { when: 'guarded' },
   TOKEN_INVALID: { when: 'guarded', headers: { authorization: 'Bearer nobody' } },
-  SCOPE_MISSING: { when: 'guarded', headers: { authorization: `Bearer ${guarded.tokens.keeper}` } },
+  SCOPE_MISSING: { when: 'guarded', headers: { authorization: `Bearer ${guarded.tokens.exporter}` } },
   RATE_LIMITED: { when: 'spent' },
 };
 
@@ -266,6 +290,7 @@ async function spentServer(): Promise<string> {
 
 async function startServer(circumstance: Circumstance): Promise<string> {
   if (circumstance === 'guarded') return guarded.listen();
+  if (circumstance === 'kept') return kept.listen();
   if (circumstance === 'driven') return driven.listen();
   if (circumstance === 'exporting')
     return securedServer(atEnd, served.sources, { limits: { exportsMax: 0 } }).listen();
@@ -357,6 +382,7 @@ async function sourcesWhen(circumstance: Circumstance): Promise<ApiSources> {
       return commandedSources([]);
     case 'driven':
     case 'guarded':
+    case 'kept':
     case 'spent':
     case 'exporting':
       throw new Error('not served so');
@@ -542,9 +568,9 @@ describe('each example request is answered as the document says:', () => {
       for (const { path, headers } of requests) {
         const isEndless = headers.accept === 'text/event-stream';
         const until = (body: string) => body.split('\n\n').length > 2;
-        const isOfDriver = operation.id === 'getCommands';
-        const server = await serverWhen(isOfDriver ? 'commands' : 'usual');
-        const all = { ...headers, ...(isOfDriver && AS_DRIVER) };
+        const [circumstance, token] = ASKED_BY[operation.id] ?? ['usual', {}];
+        const server = await serverWhen(circumstance);
+        const all = { ...headers, ...token };
         const answer = await rawRequest(`${server}${path}`, { headers: all, ...(isEndless && { until }) });
         assert.equal(answer.status, 200, `${path}: ${answer.body}`);
         const type = (answer.headers['content-type'] ?? '').split(';')[0];

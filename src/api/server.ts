@@ -1,6 +1,7 @@
 import type { FastifyError } from 'fastify';
 import type { ApiConfig } from '../config/schema.ts';
 import { CollectorError, errorMessage, QueryError } from '../shared/errors.ts';
+import { adminRoutes } from './admin/routes.ts';
 import { Compression } from './compression.ts';
 import { errorReply } from './error-reply.ts';
 import { type ApiInstance, createInstance } from './instance.ts';
@@ -70,6 +71,7 @@ export function createServer(sources: ApiSources): ApiServer {
       streamMetrics(() => stream.stats()),
     ]);
     healthRoutes(instance, sources);
+    adminRoutes(instance, sources);
     overviewRoutes(instance);
     documentRoutes(instance);
   });

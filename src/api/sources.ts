@@ -6,6 +6,7 @@ import type {
   CommandRefusal,
   CommandRequest,
 } from '../commands/command-record.ts';
+import type { EffectiveSetting } from '../config/load-config.ts';
 import type { GapQuery } from '../history/gap.ts';
 import type { HistoryPage, HistoryQuery, SeriesQuery } from '../history/history-query.ts';
 import type { HistoryTimings } from '../history/persistent-telemetry-store.ts';
@@ -31,6 +32,10 @@ export interface ApiSources {
   /** Who may ask what. */
   readonly security: ApiSecurity;
   readonly log: Logger;
+  /** The configuration in effect, setting by setting. */
+  readonly settings: readonly EffectiveSetting[];
+  /** Null where the log isn't written to one. */
+  readonly logFile: string | null;
 }
 
 export interface StateReader {

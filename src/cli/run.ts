@@ -1,4 +1,4 @@
-import { type Flags, loadConfig } from '../config/load-config.ts';
+import { effectiveSettings, type Flags, loadConfig } from '../config/load-config.ts';
 import { startCollector } from '../main.ts';
 import { STOP_DEADLINE_MS } from '../shared/limits.ts';
 import { createLog } from '../shared/log.ts';
@@ -7,12 +7,13 @@ import { signalled } from './signalled.ts';
 
 /** Runs the service until SIGTERM or SIGINT; resolves with the process's exit code. */
 export async function run(flags: Flags): Promise<number> {
-  const { config } = loadConfig({ flags });
+  const loaded = loadConfig({ flags });
+  const { config } = loaded;
   const output = createLog(config.log);
   const { log } = output;
   const stopAsked = signalled();
   try {
-    const collector = await startCollector(config, log);
+    const collector = await startCollector(config, log, effectiveSettings(loaded));
     process.stdout.write(banner(config, collector.url));
     const signal = await stopAsked;
     log.info({ signal }, 'stopping');

@@ -549,3 +549,7 @@ export const API_TOKENS_FILE_BYTES_MAX = 64 * 1024;
 
 /** How often the files of tokens and certificate are looked at for changes: what a revoked token may still be used for. */
 export const API_FILE_CHECK_MS = 1000;
+
+// The log on the API. It is read from the file's end: 256 KiB are a thousand lines or more, a few milliseconds of a card.
+export const LOG_TAIL_BYTES_MAX = 256 * 1024;
+export const LOG_TAIL_LINES_MAX = 1000;

@@ -8,7 +8,7 @@ import { ErrorSchema } from '../../src/api/schemas.ts';
 import { ApiSecurity } from '../../src/api/security/api-security.ts';
 import { type ApiServer, createServer } from '../../src/api/server.ts';
 import type { ApiSources } from '../../src/api/sources.ts';
-import { loadConfig } from '../../src/config/load-config.ts';
+import { effectiveSettings, loadConfig } from '../../src/config/load-config.ts';
 import { type Pipeline, startPipeline } from '../../src/pipeline.ts';
 import { statusReporter } from '../../src/status.ts';
 import { VERSION } from '../../src/version.ts';
@@ -46,7 +46,7 @@ export async function servePipeline(
 ): Promise<ServedPipeline> {
   const directory = temporaryDirectory(test);
   writeFileSync(join(directory, `${logName}.log`), log);
-  const { config } = loadConfig({
+  const loaded = loadConfig({
     flags: {
       bus: [`candump:${logName}.log?speed=max`, ...otherBuses],
       db: 'collector.db',
@@ -55,6 +55,7 @@ export async function servePipeline(
     env: {},
     cwd: directory,
   });
+  const { config } = loaded;
   const pipeline = await startPipeline(config, silent);
   if (otherBuses.length === 0) await pipeline.ended;
   await pipeline.history.flush();
@@ -74,6 +75,8 @@ export async function servePipeline(
     commands: null,
     security,
     log: silent,
+    settings: effectiveSettings(loaded),
+    logFile: null,
   };
   const server = createServer(sources);
   const url = await server.listen({ host: '127.0.0.1', port: 0 });

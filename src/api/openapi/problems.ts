@@ -187,6 +187,10 @@ export const PROBLEMS = {
     message:
       'LIGHTS/FRONT/MODE = ON was sent on can0 at 1764000000.120, but no node echoed it within 1 s: it may have been acted on or not.',
   },
+  LOG_FILE_NONE: {
+    when: 'the log is not written to a file',
+    message: 'The log is not written to a file: log.file is none.',
+  },
   TOKEN_MISSING: {
     when: 'this needs a token, and the request has none',
     message: 'This needs a token with the scope read: send it as Authorization: Bearer TOKEN.',

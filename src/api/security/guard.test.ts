@@ -28,6 +28,7 @@ const ROUTES: [url: string, scope: Scope | null, accept?: string][] = [
   ['/api/status', 'read'],
   ['/api/protocol', 'read'],
   ['/api/protocol/MOTORS', 'read'],
+  ['/api/config', 'admin'],
 ];
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
