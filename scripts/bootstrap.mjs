@@ -40,6 +40,9 @@ const POLL_MS = 200;
 const UNSIGNED_LOCK_MS = 5_000;
 /** npm, a service manager and a terminal may all pass on the same signal; the child should see it once. */
 const SAME_SIGNAL_MS = 500;
+/** Starts the service, if no subcommand stands behind it. */
+const SERVICE_ENTRY = 'src/cli/main.ts';
+const DASHBOARD_SCRIPT = 'scripts/dashboard.mjs';
 const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
 
 /**
@@ -98,16 +101,17 @@ function installed() {
 
 /**
  * @param {string} wanted
- * @param {boolean} withDev
+ * @param {boolean} withDev whether what is there without devDependencies is too little
+ * @param {boolean} withVite whether they come along when something is installed
  * @returns {Promise<void>}
  */
-async function install(wanted, withDev) {
+async function install(wanted, withDev, withVite) {
   const isEnough = () => installed() === 'everything' || (!withDev && installed() === 'runtime');
   if (!isEnough()) {
     await takeInstallLock();
     process.on('exit', releaseInstallLock);
     // Another process may have installed while this one waited for the lock.
-    if (!isEnough()) await runNpmCi(withDev);
+    if (!isEnough()) await runNpmCi(withVite);
     releaseInstallLock();
     process.off('exit', releaseInstallLock);
   }
@@ -340,9 +344,47 @@ function fail(message, details = '') {
   process.exit(1);
 }
 
+/**
+ * Whether these arguments start the service, which serves the dashboard. A subcommand comes first, as a word.
+ * @param {string} entry
+ * @param {string[]} args
+ * @returns {boolean}
+ */
+function servesDashboard(entry, [first, ...rest]) {
+  const isCommand = first !== undefined && !first.startsWith('-');
+  const asksOnly = [first, ...rest].some((arg) => ['--help', '-h', '--version', '-V'].includes(arg));
+  return entry === SERVICE_ENTRY && !isCommand && !asksOnly;
+}
+
+/**
+ * Builds the dashboard if its sources have changed. Without one the service runs, too.
+ * @param {typeof import('./dashboard.mjs')} dashboard
+ * @returns {Promise<void>}
+ */
+async function buildDashboard({ canBuildDashboard, dashboardState }) {
+  const state = dashboardState();
+  if (state === 'none' || state === 'built') return;
+  const served = state === 'outdated' ? 'it is served as it was before' : 'there is none';
+  if (!canBuildDashboard()) {
+    say(`the dashboard can't be built without Vite, so ${served}; to have it: npm ci --include=dev`);
+    return;
+  }
+  say('building the dashboard, some seconds');
+  const { code, output } = await run(NODE, [join(PROJECT_DIR, DASHBOARD_SCRIPT)], PROJECT_DIR);
+  if (code !== 0) say(`${output.trimEnd()}\nthe dashboard could not be built, so ${served}`);
+}
+
 const [entry, ...args] = process.argv.slice(2);
 if (entry === undefined) fail('usage: node scripts/bootstrap.mjs ENTRY [ARGS...]');
 const wanted = wantedDependencies();
+const dashboard =
+  servesDashboard(entry, args) && existsSync(join(PROJECT_DIR, DASHBOARD_SCRIPT))
+    ? await import('./dashboard.mjs')
+    : null;
+// Where it is to be built anyway, what builds it comes along; what somebody has installed without it is left so.
 const withDev = !entry.startsWith('src/');
-if (!isInstalled(wanted, withDev)) await install(wanted, withDev);
+const withVite =
+  withDev || (dashboard !== null && ['missing', 'outdated'].includes(dashboard.dashboardState()));
+if (!isInstalled(wanted, withDev)) await install(wanted, withDev, withVite);
+if (dashboard !== null) await buildDashboard(dashboard);
 start(entry, args);

@@ -13,6 +13,7 @@ import { once } from 'node:events';
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { delimiter, join, relative, resolve } from 'node:path';
+import { dashboardState } from './dashboard.mjs';
 import { describeVmFailure, startVm, vmUnavailableReason } from './vm.ts';
 import { needsWideXstate, WIDE_XSTATE_PACKAGES } from './wide-xstate.ts';
 
@@ -21,7 +22,7 @@ const ENVIRONMENT = {
   ...process.env,
   PATH: `${join(PROJECT_DIR, 'node_modules/.bin')}${delimiter}${process.env.PATH ?? ''}`,
 };
-const TEST_GLOBS = ['src/**/*.test.ts', 'test/*.test.ts'];
+const TEST_GLOBS = ['src/**/*.test.ts', 'test/*.test.ts', 'dashboard/src/**/*.test.ts'];
 const VM_TEST_GLOB = 'test/vm/*.test.ts';
 /** Of it promtool alone is wanted. */
 const PROMETHEUS = 'prometheus';
@@ -38,6 +39,7 @@ const DEBIAN_PACKAGES = [
   'sqlite3',
   'jq',
   PROMETHEUS,
+  'chromium',
   ...(needsWideXstate() ? WIDE_XSTATE_PACKAGES : []),
 ];
 /** One test. Nothing here should come near it; it is there so that a hang becomes a failure with a name. */
@@ -220,6 +222,8 @@ async function main(args: readonly string[]): Promise<void> {
   const isInVm = (path: string) => path.startsWith('test/vm/');
 
   const packages: Step = { name: 'packages', run: installDebianPackages };
+  // Services that tests start serve what is built then.
+  const dashboard: Step = { name: 'dashboard', run: () => check('node', 'scripts/dashboard.mjs') };
   const tests = (paths: readonly string[]): Step => ({ name: 'tests', run: () => runTests(paths, flags) });
   const vmTests = (paths: readonly string[]): Step => ({
     name: 'tests on a CAN bus',
@@ -230,11 +234,14 @@ async function main(args: readonly string[]): Promise<void> {
       ? [
           packages,
           { name: 'types', run: () => check('tsc', '-p', '.') },
+          { name: 'types of the dashboard', run: () => check('tsc', '-p', 'dashboard') },
           { name: 'lint', run: () => check('biome', 'check', '--error-on-warnings') },
+          dashboard,
           tests(files),
           vmTests(vmFiles),
         ]
       : [
+          ...(dashboardState() === 'built' ? [] : [dashboard]),
           ...(chosen.every(isInVm) ? [] : [tests(chosen.filter((path) => !isInVm(path)))]),
           ...(chosen.some(isInVm) ? [packages, vmTests(chosen.filter(isInVm))] : []),
         ];

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 
 const BOOTSTRAP = resolve(import.meta.dirname, '../scripts/bootstrap.mjs');
 /** No such process: above the largest pid_max. */
@@ -51,6 +51,20 @@ const PROGRAM = `
   else if (action === 'die') process.kill(process.pid, value);
   else if (action === 'wait') { console.log('ready'); setInterval(() => {}, 1000); }
   else console.log(JSON.stringify({ args: process.argv.slice(2), cwd: process.cwd() }));
+`;
+
+/** Beside the service stands what builds its dashboard. */
+const DASHBOARD_STUB = `
+  import { appendFileSync } from 'node:fs';
+  export const dashboardState = () => process.env.DASHBOARD;
+  export const canBuildDashboard = () => process.env.VITE !== 'none';
+  if (process.argv[1].endsWith('dashboard.mjs')) {
+    appendFileSync('dashboard.log', 'built\\n');
+    if (process.env.VITE === 'fails') {
+      console.log('a line of Vite');
+      process.exit(1);
+    }
+  }
 `;
 
 interface Outcome {
@@ -251,3 +265,53 @@ for (const [how, nodeFlags] of [
     assert.deepEqual(stopped, { code: 3, signal: null, stdout: 'ready\ngot SIGTERM\n', stderr: '' });
   });
 }
+
+describe('the dashboard', () => {
+  const SERVICE = 'src/cli/main.ts';
+
+  async function projectWithDashboard(t: TestContext): Promise<Project> {
+    const project = new Project(t);
+    mkdirSync(join(project.dir, 'src/cli'));
+    project.write(SERVICE, PROGRAM);
+    project.write('scripts/dashboard.mjs', DASHBOARD_STUB);
+    await project.run([], { environment: { NPM_STUB: 'omits-dev' } });
+    return project;
+  }
+  const isBuilt = ({ dir }: Project) => existsSync(join(dir, 'dashboard.log'));
+
+  const cases: readonly [what: string, args: readonly string[], state: string, isBuilt: boolean][] = [
+    ['is built for the service where it is missing', [], 'missing', true],
+    ['is built anew for the service where its sources have changed', ['--port', '0'], 'outdated', true],
+    ['is left as it is where it is that of the sources', [], 'built', false],
+    ['is not needed where the service only tells of itself', ['--help'], 'missing', false],
+    ['is not needed by a subcommand', ['doctor'], 'missing', false],
+    ['is not there in a package', [], 'none', false],
+  ];
+  for (const [what, args, state, wanted] of cases) {
+    test(what, async (t) => {
+      const project = await projectWithDashboard(t);
+      const environment = { DASHBOARD: state };
+      const { code, stderr } = await project.run(args, { entry: SERVICE, environment });
+      assert.equal(code, 0);
+      assert.equal(isBuilt(project), wanted);
+      assert.equal(stderr.includes('building the dashboard'), wanted);
+    });
+  }
+
+  test('that cannot be built does not keep the service from running', async (t) => {
+    const project = await projectWithDashboard(t);
+    for (const [vite, said] of [
+      [
+        'none',
+        /can't be built without Vite, so it is served as it was before; to have it: npm ci --include=dev\n$/,
+      ],
+      ['fails', /a line of Vite\nthe dashboard could not be built, so it is served as it was before\n$/],
+    ] as const) {
+      const environment = { DASHBOARD: 'outdated', VITE: vite };
+      const { code, stdout, stderr } = await project.run(['--port', '1'], { entry: SERVICE, environment });
+      assert.match(stderr, said);
+      assert.equal(code, 0);
+      assert.deepEqual(JSON.parse(stdout).args, ['--port', '1']);
+    }
+  });
+});

@@ -150,6 +150,36 @@ test('src/ keeps the import rules', () => {
   assert.deepEqual(violationsOf(tree), []);
 });
 
+/** What the dashboard may import from src/: the client, and of the API the types of what goes over the wire. */
+const DASHBOARD_IMPORTS = [
+  /^client\/index\.ts$/,
+  /^type:client\/index\.ts$/,
+  /^type:api\/(.+\/)?schemas\.ts$/,
+];
+
+test("the dashboard knows of src/ the client and the API's schemas alone", () => {
+  const root = resolve(import.meta.dirname, '..');
+  const paths = globSync('dashboard/src/**/*.{ts,svelte}', { cwd: root }).filter(
+    (path) => !path.endsWith('.test.ts'),
+  );
+  assert.ok(paths.length > 30, 'the sources are found');
+  let count = 0;
+  for (const path of paths) {
+    for (const { target, isTypeOnly } of importsOf(readFileSync(join(root, path), 'utf8'))) {
+      if (!target.startsWith('.')) continue;
+      const file = posix.join(posix.dirname(path), target);
+      if (file.startsWith('dashboard/')) continue;
+      count++;
+      const imported = `${isTypeOnly ? 'type:' : ''}${file.replace(/^src\//, '')}`;
+      assert.ok(
+        DASHBOARD_IMPORTS.some((allowed) => allowed.test(imported)),
+        `${path} must not import ${imported}`,
+      );
+    }
+  }
+  assert.ok(count > 5, 'its imports are found');
+});
+
 describe('the check of the import rules', () => {
   /** A tree that keeps them, with the ways an import can be written. */
   const sound: SourceTree = {

@@ -258,7 +258,7 @@ const PROVOCATIONS: Readonly<Record<string, Provocation>> = {
     when: 'driven',
   },
 
-  'getOverview 304': { headers: { 'if-none-match': '*' } },
+  'getDashboard 304': { headers: { 'if-none-match': '*' } },
   'getDocs 304': { headers: { 'if-none-match': '*' } },
   'getOpenApi 304': { headers: { 'if-none-match': '*' } },
 };

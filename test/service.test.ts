@@ -52,7 +52,7 @@ describe('the service', { concurrency: 2 }, () => {
     const first = await start(t, cwd);
     assert.match(first.output(), /telemetry-collector \d+\.\d+\.\d+/);
     assert.match(first.output(), /Reading +sim \(sim:kart\) +SIMULATED: not a real vehicle/);
-    assert.match(first.output(), /Serving +http:\/\/127\.0\.0\.1:\d+\n/);
+    assert.match(first.output(), /Serving +http:\/\/127\.0\.0\.1:\d+ {2}\(the dashboard: /);
     assert.match(first.output(), /History +\S+collector\.db\n/);
 
     const state = await eventually(first.state, ({ components }) => components.MOTORS !== undefined);

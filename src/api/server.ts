@@ -3,6 +3,7 @@ import type { ApiConfig } from '../config/schema.ts';
 import { CollectorError, errorMessage, QueryError } from '../shared/errors.ts';
 import { adminRoutes } from './admin/routes.ts';
 import { Compression } from './compression.ts';
+import { dashboardRoutes } from './dashboard/dashboard.ts';
 import { errorReply } from './error-reply.ts';
 import { type ApiInstance, createInstance } from './instance.ts';
 import { accessMetrics } from './metrics/access-metrics.ts';
@@ -17,7 +18,6 @@ import { commandRoutes } from './routes/command.ts';
 import { gapsRoutes } from './routes/gaps.ts';
 import { healthRoutes } from './routes/health.ts';
 import { historyRoutes } from './routes/history.ts';
-import { overviewRoutes } from './routes/overview.ts';
 import { protocolRoutes } from './routes/protocol.ts';
 import { seriesRoutes } from './routes/series.ts';
 import { stateRoutes } from './routes/state.ts';
@@ -72,7 +72,7 @@ export function createServer(sources: ApiSources): ApiServer {
     ]);
     healthRoutes(instance, sources);
     adminRoutes(instance, sources);
-    overviewRoutes(instance);
+    dashboardRoutes(instance);
     documentRoutes(instance);
   });
   return {

@@ -11,7 +11,7 @@ export function banner(config: CollectorConfig, apiUrl: string): string {
       ({ name, url, spec }) =>
         `  Reading   ${name} (${url})${spec.kind === 'sim' ? '  SIMULATED: not a real vehicle' : ''}`,
     ),
-    `  Serving   ${apiUrl}`,
+    `  Serving   ${apiUrl}  (the dashboard: open it in a browser)`,
     `            ${apiUrl}/api/state/current`,
     `            ${apiUrl}/api/state/history?limit=10`,
     `            ${apiUrl}/api/status`,
