@@ -1,4 +1,5 @@
 import { apiBench } from './api/api.ts';
+import { dashboardBench } from './dashboard/dashboard.ts';
 import { historyBench } from './history.ts';
 import { receiversBench } from './receivers/receivers.ts';
 import { recordingBench } from './recording.ts';
@@ -19,6 +20,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   recording: recordingBench,
   receivers: receiversBench,
   api: apiBench,
+  dashboard: dashboardBench,
 };
 
 const asked = process.argv.slice(2);
