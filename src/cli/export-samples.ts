@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { openStored } from '../history/database.ts';
 import type { ColumnsPage } from '../history/history-query.ts';
 import { HistoryReader } from '../history/history-reader.ts';
-import { CSV_HEADER, sampleWriter, type WriteSample } from '../history/sample-writer.ts';
+import { CSV_HEADER, SampleWriter } from '../history/sample-writer.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
 import { parseSignalPattern } from '../protocol/signal-pattern.ts';
 import { CollectorError, errorCode, errorMessage, HistoryError } from '../shared/errors.ts';
@@ -126,19 +126,15 @@ function upTo(page: ColumnsPage, lastSeq: number): ColumnsPage {
 }
 
 /** The samples as the API streams them, some lines at a time. */
-function* lines(samples: StoredSamples, format: 'csv' | 'ndjson'): Generator<string> {
+function* lines(samples: StoredSamples, format: 'csv' | 'ndjson'): Generator<string | Uint8Array> {
   if (format === 'csv') yield CSV_HEADER;
-  const writers: WriteSample[] = [];
+  const writer = new SampleWriter(format, (index) => samples.seriesAt(index));
   for (const { seq, timestampUs, rawValue, series } of samples.pages()) {
     for (let start = 0; start < seq.length; start += HISTORY_STREAM_PAGE_SAMPLES) {
       const end = Math.min(seq.length, start + HISTORY_STREAM_PAGE_SAMPLES);
-      let text = '';
-      for (let at = start; at < end; at++) {
-        const index = series[at]!;
-        writers[index] ??= sampleWriter(samples.seriesAt(index), format);
-        text += `${writers[index](seq[at]!, timestampUs[at]!, rawValue[at]!)}\n`;
-      }
-      yield text;
+      writer.begin(end - start);
+      for (let at = start; at < end; at++) writer.add(series[at]!, seq[at]!, timestampUs[at]!, rawValue[at]!);
+      yield writer.end();
     }
   }
 }

@@ -2,35 +2,33 @@ import type { SeriesRecord } from '../protocol/series-table.ts';
 import type { HistoryFilter, HistoryPage, HistoryQuery, SampleFormat } from './history-query.ts';
 import { packColumns } from './sample-columns.ts';
 import type { Run, RunSamples, WantedSeries } from './sample-runs.ts';
-import { sampleWriter, type WriteSample } from './sample-writer.ts';
-
-const SEPARATOR = { json: ',', ndjson: '\n', csv: '\n' } as const;
+import { SampleWriter } from './sample-writer.ts';
 
 /** Makes pages of samples as text. */
 export class HistoryPager {
   readonly #series: readonly SeriesRecord[];
-  /** By series: what all its samples have in common is turned into text once. */
-  readonly #writers: Record<SampleFormat, (WriteSample | undefined)[]> = { json: [], ndjson: [], csv: [] };
+  readonly #writers: Readonly<Record<SampleFormat, SampleWriter>>;
 
   /** `series` may grow. */
   constructor(series: readonly SeriesRecord[]) {
     this.#series = series;
+    const writer = (format: SampleFormat) => new SampleWriter(format, (index) => series[index]!);
+    this.#writers = { json: writer('json'), ndjson: writer('ndjson'), csv: writer('csv') };
   }
 
   /**
    * The page of a query from runs in its direction. It is the answer to the whole history if these are all of it,
-   * or if there is a next page: then what is older (or newer) than they are has no part in it.
+   * or if there is a next page: then what is older (or newer) than they are has no part in it. Text is written into
+   * `memory`, if that is given and long enough.
    */
-  page(query: HistoryQuery, runs: Iterable<Run>): HistoryPage {
+  page(query: HistoryQuery, runs: Iterable<Run>, memory?: ArrayBuffer): HistoryPage {
     const wanted = wantedSeries(this.#series, query);
     const fromUs = query.fromUs ?? Number.NEGATIVE_INFINITY;
     const toUs = query.toUs ?? Number.POSITIVE_INFINITY;
     const isWhole =
       wanted.isEverything && fromUs === Number.NEGATIVE_INFINITY && toUs === Number.POSITIVE_INFINITY;
-    const page =
-      query.format === 'columns'
-        ? new ColumnsPage()
-        : new TextPage(query.format, this.#series, this.#writers[query.format]);
+    const page = query.format === 'columns' ? new ColumnsWriter() : this.#writers[query.format];
+    page.begin(query.limit, memory);
     let toSkip = query.offset;
     let lastSeq: number | null = null;
     let nextCursor: number | null = null;
@@ -62,39 +60,13 @@ export class HistoryPager {
         page.add(sampleSeries, lastSeq, sampleUs, rawValue[at]!);
       }
     }
-    return { text: page.bytes(), count: page.count, nextCursor };
-  }
-}
-
-/** Samples as text. */
-class TextPage {
-  readonly #format: SampleFormat;
-  readonly #series: readonly SeriesRecord[];
-  readonly #writers: (WriteSample | undefined)[];
-  readonly #lines: string[] = [];
-
-  constructor(format: SampleFormat, series: readonly SeriesRecord[], writers: (WriteSample | undefined)[]) {
-    this.#format = format;
-    this.#series = series;
-    this.#writers = writers;
-  }
-
-  get count(): number {
-    return this.#lines.length;
-  }
-
-  add(series: number, seq: number, timestampUs: number, rawValue: number): void {
-    this.#writers[series] ??= sampleWriter(this.#series[series]!, this.#format);
-    this.#lines.push(this.#writers[series](seq, timestampUs, rawValue));
-  }
-
-  bytes(): Uint8Array {
-    return encodeLines(this.#lines, this.#format);
+    const { count } = page;
+    return { text: page.end(), count, nextCursor };
   }
 }
 
 /** Samples as columns. */
-class ColumnsPage {
+class ColumnsWriter {
   readonly #columns = {
     timestampUs: [] as number[],
     rawValue: [] as number[],
@@ -106,6 +78,8 @@ class ColumnsPage {
     return this.#columns.seq.length;
   }
 
+  begin(): void {}
+
   add(series: number, seq: number, timestampUs: number, rawValue: number): void {
     const columns = this.#columns;
     columns.timestampUs.push(timestampUs);
@@ -114,7 +88,7 @@ class ColumnsPage {
     columns.series.push(series);
   }
 
-  bytes(): Uint8Array {
+  end(): Uint8Array {
     return packColumns(this.#columns, 0, this.count);
   }
 }
@@ -184,11 +158,3 @@ function indexOfSeq({ seq, firstSeq, count }: RunSamples, wantedSeq: number): nu
 function seqAt({ seq, firstSeq }: RunSamples, index: number): number {
   return seq === null ? firstSeq + index : seq[index]!;
 }
-
-function encodeLines(lines: readonly string[], format: SampleFormat): Uint8Array {
-  const joined = lines.join(SEPARATOR[format]);
-  if (format === 'json') return encoder.encode(`[${joined}]`);
-  return encoder.encode(lines.length === 0 ? '' : `${joined}\n`);
-}
-
-const encoder = new TextEncoder();

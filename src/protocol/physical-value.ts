@@ -5,6 +5,9 @@
  * rounds once: 1234 / 100 is 12.34. So a scale that is one over an integer divides by that integer.
  */
 
+/** Beyond the last, JavaScript writes small numbers with an exponent. */
+const POWERS_OF_TEN = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000];
+
 /** Both directions of one scale, chosen once where a signal becomes known, not per sample. */
 export interface PhysicalConversion {
   toPhysical(rawValue: number): number;
@@ -29,6 +32,12 @@ export function toPhysical(rawValue: number, scale: number): number {
 /** The nearest raw count of one physical value; for many of one scale, keep its physicalConversion. */
 export function toRaw(value: number, scale: number): number {
   return physicalConversion(scale).toRaw(value);
+}
+
+/** How many decimals values of a scale have at most, where that is a tenth, a hundredth and so on; null elsewhere. */
+export function decimalsOf(scale: number): number | null {
+  const decimals = POWERS_OF_TEN.indexOf(scale === 1 ? 1 : (divisorOf(scale) ?? 0));
+  return decimals < 0 ? null : decimals;
 }
 
 /** The integer of which `scale` is the reciprocal, or null. */

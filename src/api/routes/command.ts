@@ -121,7 +121,7 @@ function requestOf(body: CommandBody): CommandRequest {
 
 function replyOf(answer: CommandAnswer): CommandReply {
   const { echo } = answer;
-  const text = echo && sampleWriter(echo.series, 'json')(echo.seq, echo.timestampUs, echo.rawValue);
+  const text = echo && sampleWriter(echo.series)(echo.seq, echo.timestampUs, echo.rawValue);
   return {
     id: answer.id,
     status: 'acknowledged',

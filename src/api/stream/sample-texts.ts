@@ -28,7 +28,7 @@ export class SampleTexts {
   of(series: number, seq: number, timestampUs: number, rawValue: number): string {
     const place = seq & this.#mask;
     if (this.#seq[place] === seq) return this.#text[place]!;
-    this.#writers[series] ??= sampleWriter(this.#feed.seriesAt(series), 'json');
+    this.#writers[series] ??= sampleWriter(this.#feed.seriesAt(series));
     const text = this.#writers[series](seq, timestampUs, rawValue);
     // Samples of which an earlier run has kept no number are all 0.
     if (seq > 0) {
