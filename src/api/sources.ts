@@ -75,7 +75,11 @@ export interface FeedSeries extends SeriesRecord {
 export interface HistorySource {
   /** The oldest sample that is stored; null where none is. */
   readonly firstSeq: number | null;
-  query(query: HistoryQuery): Promise<HistoryPage>;
+  /**
+   * `memory` is for the page's text, such as that of an earlier page which nobody looks at any more; it is taken along
+   * (detached) where it is used.
+   */
+  query(query: HistoryQuery, memory?: ArrayBuffer): Promise<HistoryPage>;
   /** Gives the JSON text of SeriesSchema. */
   series(query: SeriesQuery): Promise<Uint8Array>;
   /** Gives the JSON text of GapsSchema. */

@@ -127,7 +127,8 @@ export type FromWriter =
 
 /** What the reader can be asked. */
 export type Question =
-  | { readonly kind: 'page'; readonly query: HistoryQuery }
+  /** `memory`, if there is some, is for the page's text. */
+  | { readonly kind: 'page'; readonly query: HistoryQuery; readonly memory: ArrayBuffer | undefined }
   | { readonly kind: 'series'; readonly query: SeriesQuery }
   | { readonly kind: 'columns'; readonly query: ColumnsQuery; readonly reuse: ColumnsPage | undefined }
   | { readonly kind: 'gaps'; readonly query: GapQuery };

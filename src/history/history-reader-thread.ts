@@ -40,7 +40,7 @@ port.on('message', (message: ToReader) => {
 function answerTo(question: Question): Answer {
   switch (question.kind) {
     case 'page':
-      return reader.page(question.query);
+      return reader.page(question.query, question.memory);
     case 'series':
       return reader.series(question.query);
     case 'columns':

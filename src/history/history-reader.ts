@@ -62,8 +62,9 @@ export class HistoryReader {
     for (const record of series) if (record.index === this.#series.length) this.#series.push(record);
   }
 
-  page(query: HistoryQuery): HistoryPage {
-    return this.#inSnapshot((tail) => this.#pager.page(query, this.#runsOf(query, tail)));
+  /** A page of samples; its text is written into `memory`, if that is given and long enough. */
+  page(query: HistoryQuery, memory?: ArrayBuffer): HistoryPage {
+    return this.#inSnapshot((tail) => this.#pager.page(query, this.#runsOf(query, tail), memory));
   }
 
   /** What there is: all series, and the newest stored sample's number. */

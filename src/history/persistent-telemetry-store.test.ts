@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
@@ -32,6 +33,7 @@ import { KEEP_EVERYTHING } from './retention.ts';
 
 const NOW_US = 1_764_000_000_000_000;
 const log = pino({ enabled: false });
+const IS_LINUX = process.platform === 'linux';
 
 /** Longer than any test: what is flushed is flushed by the test. */
 const NEVER_MS = 1_000_000;
@@ -68,6 +70,13 @@ function add(store: PersistentTelemetryStore, count: number): void {
 async function samplesOf(store: PersistentTelemetryStore, query = EVERYTHING): Promise<SampleReply[]> {
   const { text } = await store.query(query);
   return JSON.parse(new TextDecoder().decode(text));
+}
+
+/** Nice values of this process's threads, by their names. */
+function threadPriorities(): Record<string, number> {
+  const ids = readdirSync('/proc/self/task');
+  const name = (id: string) => readFileSync(`/proc/self/task/${id}/comm`, 'latin1').trim();
+  return Object.fromEntries(ids.map((id) => [name(id), os.getPriority(Number(id))]));
 }
 
 /** The database as a power cut would leave it now. */
@@ -476,6 +485,17 @@ describe('queries', () => {
     assert.equal(page + newest, 2);
     assert.ok(newest > 0, 'the newest sample is in memory');
     assert.deepEqual(others, { series: 1, columns: 0, gaps: 1 });
+  });
+
+  test('are answered by a thread that lets those go ahead that record', { skip: !IS_LINUX }, async (t) => {
+    const { store, table } = await openStore(t);
+    table.add(RPM);
+    add(store, 1);
+    await store.flush();
+    assert.equal((await samplesOf(store)).length, 1);
+    const own = os.getPriority();
+    const { 'history reader': reader, 'history writer': writer } = threadPriorities();
+    assert.deepEqual({ reader, writer }, { reader: Math.min(own + 10, 19), writer: own });
   });
 
   test('survive the death of the reader', async (t) => {

@@ -392,10 +392,13 @@ export class PersistentTelemetryStore {
    * Asks the reader. Rejects with QueryError 503 HISTORY_BUSY past HISTORY_QUERIES_WAITING_MAX waiting
    * queries and HISTORY_CLOSED while there is no history, or HistoryError where reading failed.
    */
-  query(query: HistoryQuery): Promise<HistoryPage> {
+  query(query: HistoryQuery, memory?: ArrayBuffer): Promise<HistoryPage> {
     const askedMs = performance.now();
     const page = this.#newestPage(query);
-    if (page === null) return this.#ask({ kind: 'page', query }) as Promise<HistoryPage>;
+    if (page === null) {
+      const transfer = memory === undefined ? [] : [memory];
+      return this.#ask({ kind: 'page', query, memory }, transfer) as Promise<HistoryPage>;
+    }
     this.#queryMeter.answered('newest', askedMs);
     return Promise.resolve(page);
   }

@@ -268,9 +268,15 @@ export const HISTORY_PAGE_SAMPLES_MAX = 10_000;
 
 /**
  * Samples that a streamed answer takes from the reader at once, 260 kB of them: the main thread passes so much on in a
- * fraction of a millisecond, and in pages of 5,000 a sample takes the reader's thread half as long again.
+ * fraction of a millisecond.
  */
 export const HISTORY_STREAM_PAGE_SAMPLES = 1_000;
+
+/**
+ * A stream whose pages have taken so long, in all, rests as long before it asks for the next: then half of the reader's time
+ * is left to others, and of the processors'. With little to do a rest comes after six pages, and a timer wakes in time for it.
+ */
+export const HISTORY_STREAM_WORK_MS = 4;
 
 /** Samples in one page of columns, 26 bytes each: 20 minutes of a signal that comes 50 times a second. */
 export const COLUMN_PAGE_SAMPLES_MAX = 65_536;

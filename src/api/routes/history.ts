@@ -1,10 +1,8 @@
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Static, Type } from 'typebox';
-import type { HistoryPage, HistoryQuery, SampleFormat } from '../../history/history-query.ts';
-import { CSV_HEADER } from '../../history/sample-writer.ts';
-import { errorCode, QueryError } from '../../shared/errors.ts';
-import { HISTORY_PAGE_SAMPLES_MAX, HISTORY_STREAM_PAGE_SAMPLES } from '../../shared/limits.ts';
+import type { HistoryQuery, SampleFormat } from '../../history/history-query.ts';
+import { QueryError } from '../../shared/errors.ts';
+import { HISTORY_PAGE_SAMPLES_MAX } from '../../shared/limits.ts';
 import type { ApiInstance } from '../instance.ts';
 import { commandOf, componentOf, componentTypeOf, messageTypeOf } from '../names.ts';
 import { SAMPLES_CSV_EXAMPLE, SAMPLES_EXAMPLE, SAMPLES_NDJSON_EXAMPLE } from '../openapi/examples.ts';
@@ -19,15 +17,13 @@ import {
 } from '../openapi/parameters.ts';
 import { json, ndjsonContent, problems, textContent } from '../openapi/responses.ts';
 import { sampleFormat } from '../sample-format.ts';
+import { SampleStream } from '../sample-stream.ts';
 import { SampleSchema } from '../schemas.ts';
 import { addVary } from '../security/response-headers.ts';
-import type { ApiSources, HistorySource } from '../sources.ts';
+import type { ApiSources } from '../sources.ts';
 import { parseTimeSpan } from '../time-parameter.ts';
 
 const LIMIT_DEFAULT = 100;
-
-/** How long a stream waits before it asks a busy reader again. */
-const STREAM_RETRY_MS = 50;
 
 const HistoryQuerySchema = Type.Object(
   {
@@ -141,10 +137,8 @@ export function historyRoutes(api: ApiInstance, sources: ApiSources): void {
     addVary(reply, 'accept');
     if (format !== 'json') {
       const limit = request.query.limit ?? Number.POSITIVE_INFINITY;
-      // Asked for before the reply begins, while a failure can still be told.
-      const first = await sources.history.query({ ...query, limit: streamLimit(limit) });
-      const pages = request.method === 'HEAD' ? [] : streamPages(sources.history, query, limit, first);
-      const stream = Readable.from(pages);
+      const stream = await SampleStream.begin(sources.history, query, limit);
+      if (request.method === 'HEAD') return reply.send(Readable.from([]) as never);
       stream.on('error', (error) => sources.log.error({ err: error }, 'history stream broke off'));
       return reply.send(stream as never);
     }
@@ -179,44 +173,6 @@ function historyQuery({ registry }: ApiSources, parameters: Parameters, format: 
     fromUs,
     toUs,
   };
-}
-
-/**
- * Goes on from the first page, asking for each when the client has taken the one before: memory stays that
- * of one page.
- */
-async function* streamPages(
-  history: HistorySource,
-  query: HistoryQuery,
-  limit: number,
-  first: HistoryPage,
-): AsyncGenerator<Uint8Array | string> {
-  if (query.format === 'csv') yield CSV_HEADER;
-  let page = first;
-  let left = limit;
-  for (;;) {
-    if (page.count > 0) yield page.text;
-    left -= page.count;
-    if (page.nextCursor === null || left === 0) return;
-    const next = { ...query, limit: streamLimit(left), offset: 0, cursor: page.nextCursor };
-    page = await queryInTurn(history, next);
-  }
-}
-
-/** A stream that has begun can't be refused any more: it waits until the reader has room for its query. */
-async function queryInTurn(history: HistorySource, query: HistoryQuery): Promise<HistoryPage> {
-  for (;;) {
-    try {
-      return await history.query(query);
-    } catch (error) {
-      if (errorCode(error) !== 'HISTORY_BUSY') throw error;
-      await sleep(STREAM_RETRY_MS);
-    }
-  }
-}
-
-function streamLimit(left: number): number {
-  return Math.min(left, HISTORY_STREAM_PAGE_SAMPLES);
 }
 
 function nextLink(url: string, cursor: number): string {
