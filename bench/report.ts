@@ -83,7 +83,8 @@ function ratioText(ratio: number | null): string {
 }
 
 function bound(ratio: number): string {
-  return ratio < 1 ? `1/${Math.round(1 / ratio)}` : String(ratio);
+  const divisor = Math.round(1 / ratio);
+  return divisor > 1 ? `1/${divisor}` : String(ratio);
 }
 
 function number(value: number, digits: number): string {

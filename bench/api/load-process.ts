@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 /** A process that loads the service, so that what a client costs isn't taken from the service's thread or the measurer's. */
 export interface LoadProcess<Asked, Answer> {
+  readonly pid: number;
   /** One question at a time. */
   ask(asked: Asked): Promise<Answer>;
   stop(): Promise<void>;
@@ -14,6 +15,7 @@ export function startLoad<Asked, Answer>(program: string): LoadProcess<Asked, An
   const child = fork(fileURLToPath(new URL(`./${program}.ts`, import.meta.url)));
   const ended = once(child, 'exit');
   return {
+    pid: child.pid!,
     async ask(asked) {
       const answered = nextMessage<Answer>(child, program);
       child.send(asked as object);
