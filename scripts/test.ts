@@ -45,6 +45,8 @@ const DEBIAN_PACKAGES = [
 /** One test. Nothing here should come near it; it is there so that a hang becomes a failure with a name. */
 const TEST_TIMEOUT_MS = 120_000;
 const STEP_TIMEOUT_MS = 900_000;
+/** Node would leave a processor free: half of a small machine, while most tests wait for a process that they started. */
+const CONCURRENCY = `--test-concurrency=${availableParallelism()}`;
 /** A VM has one processor; the tests in one share its vcan0, so they run one after the other. */
 const VMS = Math.min(2, availableParallelism());
 
@@ -115,7 +117,7 @@ function check(command: string, ...args: string[]): Result {
 async function runTests(files: readonly string[], flags: readonly string[]): Promise<Result> {
   if (files.length === 0) return { outcome: 'could not run', note: 'there are no tests' };
   return await withReport(async (report, reportDir) => {
-    const child = spawn(process.execPath, testArgs(files, flags, reportDir), {
+    const child = spawn(process.execPath, testArgs(files, [CONCURRENCY, ...flags], reportDir), {
       cwd: PROJECT_DIR,
       env: ENVIRONMENT,
       stdio: ['ignore', 'inherit', 'inherit'],
