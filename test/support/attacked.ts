@@ -109,7 +109,8 @@ export async function allOf(socket: Socket): Promise<string> {
   socket.on('data', (chunk: Buffer) => {
     told += chunk.toString('latin1');
   });
-  if (!socket.closed) await once(socket, 'close');
+  // Not once(): a connection that is broken off closes with an error ahead.
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
   return told;
 }
 
