@@ -45,6 +45,8 @@ const DEBIAN_PACKAGES = [
 /** One test. Nothing here should come near it; it is there so that a hang becomes a failure with a name. */
 const TEST_TIMEOUT_MS = 120_000;
 const STEP_TIMEOUT_MS = 900_000;
+/** Of the name of a step, in the table at the end. */
+const STEP_WIDTH = 25;
 /** Node would leave a processor free: half of a small machine, while most tests wait for a process that they started. */
 const CONCURRENCY = `--test-concurrency=${availableParallelism()}`;
 /** A VM has one processor; the tests in one share its vcan0, so they run one after the other. */
@@ -259,10 +261,10 @@ async function main(args: readonly string[]): Promise<void> {
     rows.push({ name, result, seconds: ((performance.now() - startMs) / 1000).toFixed(1) });
   }
 
-  console.log('\nstep                result         seconds');
+  console.log(`\n${'step'.padEnd(STEP_WIDTH)}result         seconds`);
   for (const { name, result, seconds } of rows) {
     console.log(
-      `${name.padEnd(20)}${result.outcome.padEnd(15)}${seconds.padStart(7)}  ${result.note ?? ''}`.trimEnd(),
+      `${name.padEnd(STEP_WIDTH)}${result.outcome.padEnd(15)}${seconds.padStart(7)}  ${result.note ?? ''}`.trimEnd(),
     );
   }
   const isFailed = ({ result }: { result: Result }) =>
