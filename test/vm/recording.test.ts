@@ -16,6 +16,7 @@ import { after, test } from 'node:test';
 import type { StatusReply } from '../../src/api/schemas.ts';
 import { CandumpDriver } from '../../src/bus/candump-driver.ts';
 import { FrameBatch } from '../../src/bus/frame-batch.ts';
+import { rawSocketsOn } from '../support/raw-sockets.ts';
 import { eventually, startService } from '../support/service.ts';
 
 /** Recordings of a real bus, beside candump, and played back by canplayer. */
@@ -57,16 +58,10 @@ function candump(frames: number): { readonly lines: Promise<string[]>; readonly 
   return {
     lines,
     opened: eventually(
-      async () => socketsOn(BUS),
+      async () => rawSocketsOn(BUS),
       (sockets) => sockets >= 1,
     ),
   };
-}
-
-/** Raw sockets that listen to an interface. */
-function socketsOn(name: string): number {
-  const text = readFileSync('/proc/net/can/rcvlist_all', 'utf8');
-  return text.split('\n').filter((line) => line.trim().startsWith(name) && line.includes('raw')).length;
 }
 
 /** CANFD_FDF, which says once more that a frame is CAN FD, and which kernels set from 5.14 on. */
@@ -75,7 +70,7 @@ function withoutFdf(line: string): string {
 }
 
 async function record(recording: string): Promise<{ stop(): Promise<void> }> {
-  const before = socketsOn(BUS);
+  const before = rawSocketsOn(BUS);
   const args = [
     'record',
     '--bus',
@@ -90,7 +85,7 @@ async function record(recording: string): Promise<{ stop(): Promise<void> }> {
   });
   children.push(child);
   await eventually(
-    async () => socketsOn(BUS),
+    async () => rawSocketsOn(BUS),
     (sockets) => sockets > before,
   );
   return {

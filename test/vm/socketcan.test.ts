@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +16,7 @@ import {
   FRAME_BATCHES_PER_BUS,
   SEND_QUEUE_FRAMES_MAX,
 } from '../../src/shared/limits.ts';
+import { rawSocketsOn } from '../support/raw-sockets.ts';
 
 // The real Bus on the real SocketCAN of the test VM. The programs of can-utils are the other side.
 
@@ -211,13 +211,14 @@ test('what the kernel drops while all batches are held is counted', async () => 
 });
 
 test('what is sent is seen by others on the bus, and by the sender as its own', async () => {
+  const before = rawSocketsOn('vcan0');
   const child = spawn('candump', ['-L', '-n', '3', '-T', '10000', 'vcan0']);
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk;
   });
   const closed = once(child, 'close');
-  await until('candump listens', () => readFileSync('/proc/net/can/rcvlist_all', 'utf8').includes('vcan0'));
+  await until('candump listens', () => rawSocketsOn('vcan0') > before);
   const listener = await new Listener('vcan0').start();
   const other = await new Listener('vcan0').start();
   await listener.bus.send(frame(0x123, false, 1, 2, 3, 4, 5, 6, 7, 8));
@@ -310,13 +311,14 @@ test('a bus that takes no frames says so to each who waits, and is read all the 
 
 test('CAN FD frames and remote frames go both ways', async () => {
   const bytes = Uint8Array.from({ length: 64 }, (_, index) => index);
+  const before = rawSocketsOn('vcan0');
   const child = spawn('candump', ['-L', '-n', '3', '-T', '10000', 'vcan0']);
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk;
   });
   const closed = once(child, 'close');
-  await until('candump listens', () => readFileSync('/proc/net/can/rcvlist_all', 'utf8').includes('vcan0'));
+  await until('candump listens', () => rawSocketsOn('vcan0') > before);
   const { bus } = await new Listener('vcan0').start();
   await bus.send({ canId: 0x123, isExtended: false, payload: bytes, isFd: true, isBitrateSwitched: true });
   await bus.send({ canId: 0x18ff1234, isExtended: true, payload: bytes.subarray(0, 12), isFd: true });

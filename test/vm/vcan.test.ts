@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { rawSocketsOn } from '../support/raw-sockets.ts';
 
 /** Starts candump for one frame; resolves when it listens. `line` becomes what it printed. */
 async function listen(interfaceName: string): Promise<{ line: Promise<string> }> {
+  const before = rawSocketsOn(interfaceName);
   const child = spawn('candump', ['-L', '-n', '1', '-T', '10000', interfaceName]);
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk;
   });
   const line = once(child, 'close').then(() => output.trim());
-  // candump does not say when it listens; the kernel's list of receivers does.
   const deadlineMs = performance.now() + 10_000;
-  while (!readFileSync('/proc/net/can/rcvlist_all', 'utf8').includes(interfaceName)) {
+  while (rawSocketsOn(interfaceName) <= before) {
     assert(performance.now() < deadlineMs, `candump does not listen on ${interfaceName}`);
     await sleep(10);
   }
