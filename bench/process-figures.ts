@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** What the kernel says of this process, all threads together (proc(5)). */
+/** What the kernel says of a process, all threads together (proc(5)). */
 
 /** USER_HZ, in which the kernel counts: 100 on every Linux that programs see (time(7)). */
 const TICKS_PER_S = 100;
@@ -10,8 +10,9 @@ export function writtenBytes(): number {
   return numberIn('/proc/self/io', /^write_bytes: (\d+)$/m);
 }
 
-export function rssMiB(): number {
-  return numberIn('/proc/self/status', /^VmRSS:\s+(\d+) kB$/m) / 1024;
+/** Of this process, or of another one. */
+export function rssMiB(pid: number | 'self' = 'self'): number {
+  return numberIn(`/proc/${pid}/status`, /^VmRSS:\s+(\d+) kB$/m) / 1024;
 }
 
 export function peakRssMiB(): number {
