@@ -259,6 +259,7 @@ describe('a log that is replayed', async () => {
       .getByText(/ of 10,001 signals live/)
       .or(page.getByText(/ of 10001 signals live/))
       .waitFor();
+    await page.getByText('The log has ended').waitFor();
     await page.close();
   });
 

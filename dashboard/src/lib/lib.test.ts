@@ -9,7 +9,7 @@ import { matches } from './search.ts';
 import { listSignals } from './signal-list.ts';
 import { Signal } from './signal-store.ts';
 import { Trail } from './trail.ts';
-import { formatAge, formatBytes, formatDuration, formatValue, shownUnit } from './units.ts';
+import { formatAge, formatBytes, formatCount, formatDuration, formatValue, shownUnit } from './units.ts';
 
 const METRIC = { speed: 'km/h', temperature: '°C' } as const;
 const IMPERIAL = { speed: 'mph', temperature: '°F' } as const;
@@ -50,6 +50,12 @@ describe('values are shown', () => {
     ]);
     assert.deepEqual([0.34, 12.9, 700].map(formatAge), ['0.3 s', '12 s', '11 min 40 s']);
     assert.deepEqual([512, 1536, 5 * 1024 ** 3].map(formatBytes), ['512 B', '1.5 KiB', '5.0 GiB']);
+    assert.deepEqual([9999, 22_000, 67_224, 12_345_678].map(formatCount), [
+      '9,999',
+      '22.0K',
+      '67.2K',
+      '12.3M',
+    ]);
   });
 });
 
@@ -57,7 +63,8 @@ test('names are read as people write them', () => {
   assert.equal(readableName('IMU_TEMPERATURE'), 'IMU temperature');
   assert.equal(readableName('WIFI_RSSI_DBM'), 'Wi-Fi RSSI');
   assert.equal(readableComponent('MOTORS', 'MOTOR_LEFT_REAR'), 'Left rear');
-  assert.equal(readableSignal('MOTORS/MOTOR_LEFT_REAR/RPM'), 'Left rear · RPM');
+  assert.equal(readableSignal('MOTORS/MOTOR_LEFT_REAR/RPM'), 'Motors left rear · RPM');
+  assert.equal(readableSignal('NAVIGATION/GPS_PRIMARY/SPEED'), 'Navigation GPS primary · Speed');
 });
 
 function signalOf(key: string, unit: string | null = null): Signal {
@@ -141,6 +148,7 @@ test('payloads say what the worked examples of the protocol say', () => {
   assert.deepEqual(valuesIn('48000001400004B0'), ['Status', 'Motors', 'Motor left rear', 'RPM', '1200 rpm']);
   assert.deepEqual(valuesIn('5000010130FFFC18').at(-1), '-1000 mA');
   assert.deepEqual(valuesIn('0000000020000001'), ['Command', 'Lights', 'Front', 'Mode', 'On (1)']);
+  assert.deepEqual(valuesIn('7800110120000001').slice(1, 4), ['Type 7', 'Component 17', 'Command 1']);
   assert.deepEqual(valuesIn('4800'), [], 'no message of the protocol');
 });
 

@@ -52,8 +52,15 @@ export function readablePlace(type: string, component: string): string {
   return readableComponent(type, component.replace(/^MOTOR_/, ''));
 }
 
-/** A signal by its key: Left rear · RPM. */
+/** A component where nothing else tells its type: Motors left rear, Navigation GPS primary. */
+export function readablePart(type: string, component: string): string {
+  const name = readableComponent(type, component);
+  const isAbbreviation = /^.[^a-z]/.test(name);
+  return `${readableName(type)} ${isAbbreviation ? name : name.charAt(0).toLowerCase() + name.slice(1)}`;
+}
+
+/** A signal by its key: Motors left rear · RPM. */
 export function readableSignal(key: string): string {
   const [type = '', component = '', command = ''] = key.split('/');
-  return `${readableComponent(type, component)} · ${readableName(command)}`;
+  return `${readablePart(type, component)} · ${readableName(command)}`;
 }

@@ -32,6 +32,8 @@ export class Signal {
   /** When its value was last another than before. */
   changedMs = Number.NEGATIVE_INFINITY;
   rateHz = 0;
+  /** Whether it came at a rate since the page is there: when it doesn't any more it has become silent. */
+  hasRate = false;
   count = 0;
   /** What the collector says; see isStale(). */
   staleAtSource = false;
@@ -174,6 +176,7 @@ export class SignalStore {
     signal.bus = state.bus;
     signal.nodeId = state.node_id;
     signal.rateHz = state.rate_hz;
+    if (state.rate_hz > 0) signal.hasRate = true;
     signal.count = state.count;
     signal.staleAtSource = state.stale;
     signal.take(state.timestamp, state.value, state.raw_value, state.value_name, nowMs - state.age_s * 1000);

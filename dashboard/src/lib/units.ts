@@ -70,10 +70,16 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(prefix === 0 || value >= 100 ? 0 : 1)} ${BINARY_PREFIXES[prefix]}`;
 }
 
-/** 12,345,678 as 12.3 M: for counters. */
+const COUNT_DIGITS = 3;
+
+/** 12,345,678 as 12.3M: for counters. */
 export function formatCount(count: number): string {
   if (count < 10_000) return count.toLocaleString('en');
-  return new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 2 }).format(count);
+  return new Intl.NumberFormat('en', {
+    notation: 'compact',
+    minimumSignificantDigits: COUNT_DIGITS,
+    maximumSignificantDigits: COUNT_DIGITS,
+  }).format(count);
 }
 
 /** A length of time by its two greatest units: 2 d 4 h. */

@@ -11,7 +11,7 @@ function signal(key: string, value: number, parts: Partial<Signal> = {}): Signal
   const [type, component, command] = key.split('/') as [string, string, string];
   const made = new Signal(type, component, command);
   made.take(NOW_S, value, value, null, NOW_MS);
-  return Object.assign(made, { rateHz: 10 }, parts);
+  return Object.assign(made, { rateHz: 10, hasRate: true }, parts);
 }
 
 const titles = (sources: Partial<WarningSources>) =>
@@ -44,8 +44,37 @@ test('an emergency is a fault; a stale one is not', () => {
 test('components that have become silent are told together; all of them is a fault', () => {
   const silent = signal('LIGHTS/FRONT/MODE', 0, { arrivedMs: NOW_MS - 9000 });
   const live = signal('LIGHTS/REAR/MODE', 0);
-  assert.deepEqual(titles({ signals: [silent, live] }), ['warning: Silent: Front']);
+  assert.deepEqual(titles({ signals: [silent, live] }), ['warning: Silent: Lights front']);
   assert.deepEqual(titles({ signals: [silent] }), ['fault: Nothing comes any more']);
+  // As the collector says of it from then on.
+  const known = Object.assign(silent, { rateHz: 0, staleAtSource: true });
+  assert.deepEqual(titles({ signals: [known, live] }), ['warning: Silent: Lights front']);
+  const rare = signal('LIGHTS/FRONT/MODE', 0, { rateHz: 0, hasRate: false, staleAtSource: true });
+  assert.deepEqual(titles({ signals: [rare, live] }), [], 'what only tells changes');
+});
+
+test('a log that was read to its end is told as that', () => {
+  const status = {
+    buses: [
+      {
+        name: 'drive',
+        state: 'ended',
+        problem: null,
+        silent_since: null,
+        controller: { state: null, last_error: null },
+      },
+    ],
+    history: { problem: null, state: 'open', samples_lost: { queue: 0, write: 0 } },
+    recording: null,
+    host: { disk_free_bytes: null, disk_total_bytes: null, temperature_c: null },
+  } as unknown as NonNullable<WarningSources['status']>;
+  const known = signal('LIGHTS/FRONT/MODE', 0, { rateHz: 0, staleAtSource: true });
+  assert.deepEqual(titles({ signals: [known], status }), ['warning: The log has ended']);
+});
+
+test('an address for all components of a type is no component that could be silent', () => {
+  const all = signal('MOTORS/ALL/MODE', 2, { arrivedMs: NOW_MS - 9000 });
+  assert.deepEqual(titles({ signals: [all, signal('LIGHTS/REAR/MODE', 0)] }), []);
 });
 
 test("a motor's error is shown for a minute, and a status that is ok never", () => {

@@ -6,7 +6,7 @@ import {
   HOST_TEMPERATURE_WARN_C,
   TEMPERATURES_C,
 } from './limits.ts';
-import { readableComponent, readableName } from './names.ts';
+import { readableComponent, readableName, readablePart } from './names.ts';
 import type { Signal } from './signal-store.ts';
 import { formatAge, formatCount, formatDuration } from './units.ts';
 
@@ -51,7 +51,8 @@ export function findWarnings(sources: WarningSources): Warning[] {
   return warnings.sort((left, right) => Number(right.level === 'fault') - Number(left.level === 'fault'));
 }
 
-function ofSignals({ signals, nowMs }: WarningSources): Warning[] {
+function ofSignals(sources: WarningSources): Warning[] {
+  const { signals, nowMs } = sources;
   const warnings: Warning[] = [];
   for (const signal of signals) {
     if (signal.isStale(nowMs)) continue;
@@ -66,7 +67,7 @@ function ofSignals({ signals, nowMs }: WarningSources): Warning[] {
       view: 'signals',
     });
   }
-  return [...ofEmergencies(signals, nowMs), ...warnings, ...ofSilence(signals, nowMs)];
+  return [...ofEmergencies(signals, nowMs), ...warnings, ...ofSilence(sources)];
 }
 
 /** Those of one type together: a stop stops all motors. */
@@ -87,32 +88,33 @@ function ofEmergencies(signals: readonly Signal[], nowMs: number): Warning[] {
   }));
 }
 
-/** Components of which nothing comes any more that used to come regularly. */
-function ofSilence(signals: readonly Signal[], nowMs: number): Warning[] {
-  const components = new Map<string, { signal: Signal; isSilent: boolean; ageS: number }>();
-  for (const signal of signals) {
-    if (signal.rateHz <= 0) continue;
-    const key = `${signal.type}/${signal.component}`;
-    const isSilent = signal.isStale(nowMs);
-    const known = components.get(key);
-    const ageS = Math.min(known?.ageS ?? Number.POSITIVE_INFINITY, signal.ageS(nowMs));
-    components.set(key, { signal, ageS, isSilent: isSilent && (known?.isSilent ?? true) });
+/** Components of which nothing comes any more that used to come regularly; or that nothing at all does. */
+function ofSilence({ signals, status, nowMs }: WarningSources): Warning[] {
+  const detailOf = (silent: readonly Signal[]) =>
+    `last heard ${formatAge(Math.min(...silent.map((signal) => signal.ageS(nowMs))))} ago`;
+  if (signals.length > 0 && signals.every((signal) => signal.isStale(nowMs))) {
+    const buses = status?.buses ?? [];
+    // A log that has been read to its end is no fault.
+    if (buses.length > 0 && buses.every(({ state }) => state === 'ended'))
+      return [{ level: 'warning', title: 'The log has ended', detail: detailOf(signals), view: 'bus' }];
+    return [{ level: 'fault', title: 'Nothing comes any more', detail: detailOf(signals), view: 'bus' }];
   }
-  const silent = [...components.values()].filter(({ isSilent }) => isSilent);
-  const names = silent.map(({ signal }) => readableComponent(signal.type, signal.component));
+  const components = new Map<string, Signal[]>();
+  for (const signal of signals) {
+    // What is sent to all of a type is said by others, when there is something to say.
+    if (signal.component === 'ALL') continue;
+    const key = `${signal.type}/${signal.component}`;
+    const own = components.get(key);
+    if (own === undefined) components.set(key, [signal]);
+    else own.push(signal);
+  }
+  const silent = [...components.values()].filter(
+    (own) => own.some(({ hasRate }) => hasRate) && own.every((signal) => signal.isStale(nowMs)),
+  );
   if (silent.length === 0) return [];
-  const ageS = Math.min(...silent.map((each) => each.ageS));
-  const isAll = silent.length === components.size;
-  return [
-    {
-      level: isAll ? 'fault' : 'warning',
-      title: isAll
-        ? 'Nothing comes any more'
-        : `Silent: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`,
-      detail: `last heard ${formatAge(ageS)} ago`,
-      view: 'signals',
-    },
-  ];
+  const names = silent.map(([signal]) => readablePart(signal!.type, signal!.component));
+  const title = `Silent: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
+  return [{ level: 'warning', title, detail: detailOf(silent.flat()), view: 'signals' }];
 }
 
 function ofErrors({ errors, nowS }: WarningSources): Warning[] {

@@ -39,13 +39,14 @@ export function decodePayload(bytes: readonly number[], protocol: ProtocolReply)
     name === undefined
       ? `${scaled}${command?.unit ? ` ${command.unit}` : ''}`
       : `${readableName(name)} (${raw})`;
-  const named = (found: { name: string } | undefined, number: number) =>
-    found === undefined ? `unknown ${number}` : readableName(found.name);
+  // What has no name is called as in all other views.
+  const named = (found: { name: string } | undefined, what: string, number: number) =>
+    found === undefined ? `${what} ${number}` : readableName(found.name);
   return [
     { name: 'Message', value: readableName(messageName ?? `unknown ${messageType}`), from: 0, to: 0 },
-    { name: 'Type', value: named(type, (head >> 3) & 7), from: 0, to: 0 },
-    { name: 'Component', value: named(component, componentId), from: 2, to: 2 },
-    { name: 'Command', value: named(command, commandId), from: 3, to: 3 },
+    { name: 'Type', value: named(type, 'Type', (head >> 3) & 7), from: 0, to: 0 },
+    { name: 'Component', value: named(component, 'Component', componentId), from: 2, to: 2 },
+    { name: 'Command', value: named(command, 'Command', commandId), from: 3, to: 3 },
     { name: 'Value', value, from: 5, to: 7 },
   ];
 }
