@@ -83,6 +83,17 @@ test('who needs a token is asked for it, and sees what it is for', async () => {
   await page.close();
 });
 
+test('who gives a wrong token is told so, and asked again', async () => {
+  const page = await browser.open(service.url);
+  await page.getByLabel('Token', { exact: true }).fill(newToken());
+  await page.getByRole('button', { name: 'Use it' }).click();
+  await page.getByText('is not accepted').waitFor();
+  await page.getByRole('button', { name: 'Not now' }).click();
+  await page.getByRole('button', { name: 'Enter a token' }).click();
+  await giveToken(page, reader);
+  await page.close();
+});
+
 test('who runs the collector sees its configuration and its log', async () => {
   const page = await openAs(driver, 'system');
   await page.getByRole('cell', { name: 'api.anonymous' }).waitFor();

@@ -22,6 +22,8 @@ export const STATUS_INTERVAL_MS = 2000;
 export const POLL_BUSY_SHARE = 0.25;
 export const RETRY_FIRST_MS = 250;
 export const RETRY_LONGEST_MS = 3000;
+/** Who is refused is asked for a token, and tries again with it at once: until then it would only fill the collector's log. */
+export const RETRY_REFUSED_MS = 15_000;
 export const REQUEST_TIMEOUT_MS = 8000;
 
 /** A signal is stale when silent for three of its usual intervals, and a second at least: as on the API. */

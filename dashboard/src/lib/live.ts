@@ -12,6 +12,7 @@ import {
   POLL_INTERVAL_MS,
   RETRY_FIRST_MS,
   RETRY_LONGEST_MS,
+  RETRY_REFUSED_MS,
   STATE_INTERVAL_MS,
 } from './limits.ts';
 import type { SignalStore } from './signal-store.ts';
@@ -78,9 +79,10 @@ export class Live {
     if (this.#isAsking) return;
     this.#isAsking = true;
     const askedMs = performance.now();
+    const { client } = this.#api;
     let waitMs: number;
     try {
-      const state = await this.#api.client.state();
+      const state = await client.state();
       const nowMs = performance.now();
       this.#store.takeState(state, nowMs, !this.#hasStreamed);
       if (connection.phase !== 'live' && !this.#hasStreamed) this.#store.breakTracks();
@@ -95,7 +97,10 @@ export class Live {
     } catch (error) {
       waitMs = this.#retryMs;
       this.#retryMs = Math.min(2 * this.#retryMs, RETRY_LONGEST_MS);
-      this.#tellLost(error);
+      // Of a token that has been replaced meanwhile it says nothing any more.
+      if (client !== this.#api.client) waitMs = 0;
+      else this.#tellLost(error);
+      if (connection.phase === 'unauthorised') waitMs = RETRY_REFUSED_MS;
     }
     this.#isAsking = false;
     clearTimeout(this.#timer);

@@ -52,6 +52,8 @@ export class Session {
   giveToken(token: string, isKept: boolean): void {
     this.api.setToken(token === '' ? null : token, isKept);
     connection.isTokenAsked = false;
+    // So that it is asked for again when it is refused, too.
+    if (connection.phase === 'unauthorised') connection.phase = 'connecting';
     this.live.restart();
     this.refreshStatus().catch(() => undefined);
   }
@@ -63,7 +65,8 @@ export class Session {
 
   async #ask(): Promise<void> {
     try {
-      if (!document.hidden || this.status === null) await this.refreshStatus();
+      const isRefused = connection.phase === 'unauthorised';
+      if (!isRefused && (!document.hidden || this.status === null)) await this.refreshStatus();
     } catch (error) {
       if (!(error instanceof CollectorClientError)) throw error;
     } finally {
