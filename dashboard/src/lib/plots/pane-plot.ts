@@ -40,8 +40,12 @@ export interface PaneOptions {
 const NAME_CHARS_MAX = 11;
 /** More marks than that are shown at the edge alone: lines would hide what is plotted. */
 const MARK_LINES_MAX = 14;
+const FONT_PX = 12;
+const FONT_FAMILY = 'Inter, Roboto, system-ui, sans-serif';
 /** Whole pixels: uPlot multiplies the digits before `px` by the screen's. */
-const FONT = '600 12px Inter, Roboto, system-ui, sans-serif';
+const FONT = `600 ${FONT_PX}px ${FONT_FAMILY}`;
+/** Of a letter of it, on average. */
+const CHAR_PX = 7;
 const KIND_COLORS = { gap: 'bad', bus: 'bad', change: 'data-2', command: 'warn' } as const;
 
 /** One plot: axes, lines, what they are between in each span, and marks. It draws what it is given and knows no signal. */
@@ -104,10 +108,15 @@ export class PanePlot {
       },
       scales: {
         x: { time: true, auto: false, range: () => [...this.#options.span()] as [number, number] },
-        ...Object.fromEntries(units.map((unit) => [unit, { auto: true }])),
+        ...Object.fromEntries(
+          units.map((unit) => {
+            const isNamed = series.some((each) => scaleOf(each) === unit && each.valueNames !== null);
+            return [unit, { auto: true, ...(isNamed && { range: rangeOfNames }) }];
+          }),
+        ),
       },
       axes: [
-        { ...axis, size: 24, space: 96, values: (_plot: uPlot, splits: number[]) => timeTexts(splits) },
+        { ...axis, size: 24, space: 96, values: timeTexts },
         ...units.map((scale, index) => {
           const named = series.find((each) => scaleOf(each) === scale && each.valueNames !== null);
           return {
@@ -175,7 +184,7 @@ export class PanePlot {
     const [spanFromS, spanToS] = this.#options.span();
     const shown = this.#options.events().filter(({ fromS, toS }) => toS >= spanFromS && fromS <= spanToS);
     const hasLines = shown.filter(({ kind }) => kind !== 'gap').length <= MARK_LINES_MAX;
-    for (const { kind, fromS, toS } of shown) {
+    for (const { kind, fromS, toS, text } of shown) {
       const from = plot.valToPos(fromS, 'x', true);
       const to = plot.valToPos(toS, 'x', true);
       if (to < left || from > left + width) continue;
@@ -183,6 +192,8 @@ export class PanePlot {
       if (kind === 'gap' && isBehind) {
         ctx.fillStyle = `${color}26`;
         ctx.fillRect(from, top, Math.max(to - from, ratio), height);
+        ctx.fillStyle = color;
+        writeBetween(ctx, text, Math.max(from, left), Math.min(to, left + width), top + height / 2);
       } else if (kind !== 'gap' && !isBehind) {
         ctx.strokeStyle = `${color}aa`;
         ctx.lineWidth = ratio;
@@ -213,6 +224,20 @@ export class PanePlot {
   }
 }
 
+/** In the middle, where there is room. */
+function writeBetween(
+  ctx: CanvasRenderingContext2D,
+  text: string,
+  left: number,
+  right: number,
+  middle: number,
+): void {
+  ctx.font = `600 ${FONT_PX * devicePixelRatio}px ${FONT_FAMILY}`;
+  ctx.textAlign = 'center';
+  ctx.textBaseline = 'middle';
+  if (ctx.measureText(text).width < right - left) ctx.fillText(text, (left + right) / 2, middle);
+}
+
 /** The value there, or that which the line goes on from. */
 function valueNear(column: readonly (number | null | undefined)[], at: number): number | null {
   for (let each = at; each >= 0; each--) {
@@ -225,6 +250,12 @@ function valueNear(column: readonly (number | null | undefined)[], at: number): 
 /** Values of one unit share a scale; names share none with numbers. */
 function scaleOf({ unit, valueNames, label }: PaneSeries): string {
   return valueNames === null ? `y ${unit}` : `y ${label}`;
+}
+
+/** A line of names has room above and below it, also where it is the only one. */
+function rangeOfNames(_plot: uPlot, least: number | null, greatest: number | null): uPlot.Range.MinMax {
+  if (least === null || greatest === null) return [0, 1];
+  return [Math.floor(least) - 0.5, Math.ceil(greatest) + 0.5];
 }
 
 function axisText(value: number, named: PaneSeries | undefined): string {
@@ -240,13 +271,16 @@ function axisText(value: number, named: PaneSeries | undefined): string {
 }
 
 /** As short as tells them apart, in the time zone of who looks; the date where a day begins. */
-function timeTexts(splits: readonly number[]): string[] {
+function timeTexts(plot: uPlot, splits: readonly number[]): string[] {
   const stepS = splits.length > 1 ? splits[1]! - splits[0]! : 60;
   const format = stepS < 1 ? WITH_FRACTION : stepS < 60 ? WITH_SECONDS : WITH_MINUTES;
   return splits.map((split) => {
     const date = new Date(split * 1000);
     const isMidnight = date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0;
-    return isMidnight && stepS >= 60 ? DAY.format(date) : format.format(date);
+    const text = isMidnight && stepS >= 60 ? DAY.format(date) : format.format(date);
+    // None at all rather than half of one at the edge.
+    const endPx = plot.bbox.left / devicePixelRatio + plot.valToPos(split, 'x') + (text.length * CHAR_PX) / 2;
+    return endPx > plot.width ? '' : text;
   });
 }
 
