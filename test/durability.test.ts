@@ -25,9 +25,9 @@ const KILLS_PER_TEST = 25;
 const SHORT_LIFE_MS = { least: 50, most: 400 };
 /** Every so many lives there is a long one, in which a flush that doesn't come costs more than a life. */
 const LONG_LIFE_EVERY = 6;
-const LONG_LIFE_MS = 1200;
+const LONG_LIFE_MS = 2200;
 /** What an oldest missing sample may have waited beyond the flush interval, for a busy machine's disk. */
-const COMMIT_PATIENCE_MS = 700;
+const COMMIT_PATIENCE_MS = 1500;
 
 /** Lets a writer live for so long after it has opened the history, and kills it. */
 async function liveAndDie(

@@ -25,9 +25,9 @@ const CUTTING_MS = 80_000;
 const LIFE_MS = { least: 100, most: 900 };
 /** Every so many lives there is a long one, in which a flush that doesn't come costs more than is allowed. */
 const LONG_LIFE_EVERY = 4;
-const LONG_LIFE_MS = 2_500;
+const LONG_LIFE_MS = 4_500;
 /** What an oldest missing sample may have waited beyond the flush interval, in a VM of one slow processor. */
-const COMMIT_PATIENCE_MS = 1_400;
+const COMMIT_PATIENCE_MS = 3_000;
 const DISK_BYTES = 256 * 1024 ** 2;
 const MKE2FS = ['/sbin/mke2fs', '/usr/sbin/mke2fs'];
 

@@ -21,13 +21,13 @@ import { temporaryDirectory } from './support/temporary-directory.ts';
 const KILLS = 12;
 const FLUSH_INTERVAL_MS = 200;
 /** What an oldest missing sample may have waited beyond the flush interval, for a busy machine's disk. */
-const COMMIT_PATIENCE_MS = 700;
+const COMMIT_PATIENCE_MS = 1500;
 /** Twenty karts' worth: two thirds of what the fullest bus carries. */
 const BUS = 'sim:kart?rate=20';
 const LIFE_MS = { least: 50, most: 1000 };
 /** Every so many lives there is a long one, in which a flush that doesn't come costs more than is allowed. */
-const LONG_LIFE_EVERY = 4;
-const LONG_LIFE_MS = 1500;
+const LONG_LIFE_EVERY = 6;
+const LONG_LIFE_MS = 2500;
 /** Every so many lives end before the service serves. */
 const STILLBIRTH_EVERY = 5;
 const START_MS = { least: 30, most: 500 };
