@@ -20,10 +20,16 @@ export interface DevToolsPage {
   evaluate<T>(expression: string): Promise<T>;
   /** Resolves when an expression is true. */
   until(expression: string): Promise<void>;
+  /** All that is in its heap, as V8 writes it (.heapsnapshot). */
+  heapSnapshot(): Promise<string>;
 }
 
-interface Answer {
+/** An answer, or, without an id, an event. */
+interface Message {
   readonly id?: number;
+  readonly sessionId?: string;
+  readonly method?: string;
+  readonly params?: { readonly chunk?: string };
   readonly result?: unknown;
   readonly error?: { readonly message: string };
 }
@@ -62,18 +68,22 @@ export async function startDevTools(folder: string, atEnd: Cleanup): Promise<Dev
 }
 
 function devToolsOn(socket: WebSocket): DevTools {
-  const waiting = new Map<number, (answer: Answer) => void>();
+  const waiting = new Map<number, (answer: Message) => void>();
+  /** Of the snapshot that each page is writing. */
+  const chunks = new Map<string, string[]>();
   let lastId = 0;
   socket.addEventListener('message', ({ data }) => {
-    const answer = JSON.parse(String(data)) as Answer;
-    // What has no id is an event, and nobody asked for any.
-    if (answer.id === undefined) return;
-    waiting.get(answer.id)!(answer);
-    waiting.delete(answer.id);
+    const message = JSON.parse(String(data)) as Message;
+    if (message.id !== undefined) {
+      waiting.get(message.id)!(message);
+      waiting.delete(message.id);
+    } else if (message.method === 'HeapProfiler.addHeapSnapshotChunk') {
+      chunks.get(message.sessionId!)!.push(message.params!.chunk!);
+    }
   });
   async function send<T>(method: string, params: object = {}, sessionId?: string): Promise<T> {
     const id = ++lastId;
-    const { result, error } = await new Promise<Answer>((resolve) => {
+    const { result, error } = await new Promise<Message>((resolve) => {
       waiting.set(id, resolve);
       socket.send(JSON.stringify({ id, method, params, sessionId }));
     });
@@ -88,12 +98,22 @@ function devToolsOn(socket: WebSocket): DevTools {
         targetId,
         flatten: true,
       });
-      return pageOf((method, params) => send(method, params, sessionId));
+      const sendToPage: DevTools['send'] = (method, params) => send(method, params, sessionId);
+      return {
+        ...pageOf(sendToPage),
+        async heapSnapshot() {
+          chunks.set(sessionId, []);
+          await sendToPage('HeapProfiler.takeHeapSnapshot', { reportProgress: false });
+          const text = chunks.get(sessionId)!.join('');
+          chunks.delete(sessionId);
+          return text;
+        },
+      };
     },
   };
 }
 
-function pageOf(send: DevTools['send']): DevToolsPage {
+function pageOf(send: DevTools['send']): Omit<DevToolsPage, 'heapSnapshot'> {
   async function evaluate<T>(expression: string): Promise<T> {
     const { result } = await send<{ result: { value: T } }>('Runtime.evaluate', {
       expression,
