@@ -49,6 +49,8 @@ const REFUSED = [
   'pit.example:5001:80',
   'pit.example:http',
   '[pit.example]',
+  '[127.0.0.1]',
+  '[::.]',
   '[::1',
   '::1',
   ' pit.example',

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 
 /**
  * Against DNS rebinding: a web page of evil.example whose name is made to stand for this machine is, to the browser, of one
@@ -34,9 +34,12 @@ export class HostCheck {
   }
 }
 
-/** The name of `name:port`, in small letters and without the dot that may end it; null where there is none. */
+/**
+ * The name of `name:port`, in small letters and without the dot that may end it; null where there is none. In brackets
+ * stands an IPv6 address and nothing else (RFC 3986, 3.2.2).
+ */
 function hostName(header: string): string | null {
-  const [, address, name] = /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::\d{1,5})?$/i.exec(header) ?? [];
-  const found = (address ?? name)?.toLowerCase().replace(/\.$/, '');
-  return found === undefined || found === '' ? null : found;
+  const [, address, name = ''] = /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::\d{1,5})?$/i.exec(header) ?? [];
+  if (address !== undefined) return isIPv6(address) ? address : null;
+  return name.toLowerCase().replace(/\.$/, '') || null;
 }
