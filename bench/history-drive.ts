@@ -1,5 +1,5 @@
 import { FrameBatch } from '../src/bus/frame-batch.ts';
-import { SimulatedKart } from '../src/bus/simulated-kart.ts';
+import { SimulatedKart } from '../src/bus/simulated-kart/simulated-kart.ts';
 import { KartDecoder } from '../src/protocol/kart-decoder.ts';
 import type { ProtocolRegistry } from '../src/protocol/protocol-registry.ts';
 import type { SampleBatch } from '../src/protocol/sample-batch.ts';

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { Bus } from '../src/bus/bus.ts';
 import { parseBusUrl } from '../src/bus/bus-url.ts';
 import { FrameBatch } from '../src/bus/frame-batch.ts';
-import { SimulatedKart } from '../src/bus/simulated-kart.ts';
+import { SimulatedKart } from '../src/bus/simulated-kart/simulated-kart.ts';
 import { FrameRing } from '../src/recording/frame-ring.ts';
 import { Recorder } from '../src/recording/recorder.ts';
 import { RecordingWriter } from '../src/recording/recording-writer.ts';

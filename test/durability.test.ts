@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { seededRandom } from '../src/bus/simulated-kart-random.ts';
+import { seededRandom } from '../src/bus/simulated-kart/random.ts';
 import { checkHistory, checkQuantity, type Life } from './support/numbered-samples.ts';
 import {
   integrityOf,

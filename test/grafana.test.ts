@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { CSV_HEADER } from '../src/history/sample-writer.ts';
+import { CSV_HEADER } from '../src/history/reader/sample-writer.ts';
 import { parseScrape, promtoolCheck, promtoolMissing, type Scrape } from './support/prometheus.ts';
 import { logLine, servePipeline } from './support/served-pipeline.ts';
 import { eventually, startService } from './support/service.ts';

@@ -6,7 +6,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describeVmFailure, startVm, type VmResult, vmUnavailableReason } from '../scripts/vm.ts';
-import { seededRandom } from '../src/bus/simulated-kart-random.ts';
+import { seededRandom } from '../src/bus/simulated-kart/random.ts';
 import type { Life } from './support/numbered-samples.ts';
 import { WRITER_FLUSH_INTERVAL_MS, WriterReport } from './support/numbered-writer.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
@@ -58,8 +58,8 @@ function makeDisk(path: string): void {
 
 /** Compiles what the writer is made of: inside the VM that would take longer than to boot it. */
 function compileWriter(cacheDir: string): void {
-  const modules = ['history-writer.ts', 'history-reader.ts', 'database.ts'].map((file) =>
-    fileURLToPath(new URL(`../src/history/${file}`, import.meta.url)),
+  const modules = ['writer/history-writer.ts', 'reader/history-reader.ts', 'database/database.ts'].map(
+    (file) => fileURLToPath(new URL(`../src/history/${file}`, import.meta.url)),
   );
   const script = [WRITER, ...modules].map((path) => `await import(${JSON.stringify(path)});`).join('');
   execFileSync(process.execPath, ['--input-type=module', '-e', script], {

@@ -6,8 +6,8 @@ import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { zstdDecompressSync } from 'node:zlib';
 import { writeKartLog } from '../bench/kart-log.ts';
-import { CandumpDriver } from '../src/bus/candump-driver.ts';
 import { FrameBatch } from '../src/bus/frame-batch.ts';
+import { CandumpDriver } from '../src/bus/log/candump-driver.ts';
 import { eventually, startService } from './support/service.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { SCHEMA_VERSION } from '../../src/history/schema.ts';
+import { SCHEMA_VERSION } from '../../src/history/database/schema.ts';
 import { CHECKOUT, eventually, type Service, startService } from '../../test/support/service.ts';
 import { cpuSecondsOf, machineCpuSeconds } from '../process-figures.ts';
 import type { ExportLoad, ExportLoadResult } from './export-load.ts';

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { FrameBatch } from '../../src/bus/frame-batch.ts';
-import { SimulatedKart } from '../../src/bus/simulated-kart.ts';
+import { SimulatedKart } from '../../src/bus/simulated-kart/simulated-kart.ts';
 import { candumpLog } from '../../test/support/candump-log.ts';
 import type { TrialOptions } from '../history-trial.ts';
 

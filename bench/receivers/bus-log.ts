@@ -1,6 +1,6 @@
 import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { FrameBatch } from '../../src/bus/frame-batch.ts';
-import { SimulatedKart } from '../../src/bus/simulated-kart.ts';
+import { SimulatedKart } from '../../src/bus/simulated-kart/simulated-kart.ts';
 import { candumpLog } from '../../test/support/candump-log.ts';
 
 const START_US = 1_767_225_600_000_000;

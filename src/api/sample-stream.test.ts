@@ -9,7 +9,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import zlib from 'node:zlib';
 import fc from 'fast-check';
 import type { HistoryPage, HistoryQuery } from '../history/history-query.ts';
-import { CSV_HEADER } from '../history/sample-writer.ts';
+import { CSV_HEADER } from '../history/reader/sample-writer.ts';
 import { QueryError } from '../shared/errors.ts';
 import { HISTORY_STREAM_WORK_MS } from '../shared/limits.ts';
 import { SampleStream } from './sample-stream.ts';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HistoryPage, HistoryQuery } from '../history/history-query.ts';
-import { CSV_HEADER } from '../history/sample-writer.ts';
+import { CSV_HEADER } from '../history/reader/sample-writer.ts';
 import { errorCode } from '../shared/errors.ts';
 import { HISTORY_STREAM_PAGE_SAMPLES, HISTORY_STREAM_WORK_MS } from '../shared/limits.ts';
 import type { HistorySource } from './sources.ts';

@@ -7,7 +7,7 @@ import {
   FRAME_BATCH_FRAMES_MAX,
   FRAME_BATCHES_PER_BUS,
 } from '../shared/limits.ts';
-import { siblingModule } from '../shared/sibling-module.ts';
+import { threadModule } from '../shared/thread-module.ts';
 import { BUS_CONTROL, type BusWorkerData, type FromBusWorker, type ToBusWorker } from './bus-messages.ts';
 import type { BusUrl } from './bus-url.ts';
 import { FrameBatch } from './frame-batch.ts';
@@ -51,7 +51,7 @@ export class BusThread {
       control: this.#control,
       batches: this.#batches.map(({ buffer }) => buffer),
     };
-    this.#worker = new Worker(siblingModule(import.meta.url, 'bus-worker'), { workerData, name });
+    this.#worker = new Worker(threadModule(import.meta.url, 'bus-worker'), { workerData, name });
     this.#worker.on('message', (message: FromBusWorker) => {
       if (message.kind === 'started') this.#started(message.wakeFd, message.watchFd);
       else if (message.kind === 'frames') events.onFrames(this.#filled(message.batch, message.count));

@@ -2,7 +2,7 @@ import { timeText } from '../shared/clock.ts';
 import { BUS_OFF_RESTART_MS } from '../shared/limits.ts';
 import type { BusProblem, DriverStatus } from './bus-messages.ts';
 import type { BusUrl } from './bus-url.ts';
-import { commandText } from './can-link.ts';
+import { commandText } from './socketcan/can-link.ts';
 
 /** Why nothing comes on a bus that is open, as people are told. */
 

@@ -266,16 +266,16 @@ function problemOf(error: unknown): BusProblem {
 async function driverFactory(url: BusUrl): Promise<(wait: WaitForWake) => BusDriver> {
   switch (url.kind) {
     case 'socketcan': {
-      const { SocketCanDriver } = await import('./socketcan-driver.ts');
+      const { SocketCanDriver } = await import('./socketcan/socketcan-driver.ts');
       return () => new SocketCanDriver(url);
     }
     case 'candump':
     case 'asc': {
-      const { CandumpDriver } = await import('./candump-driver.ts');
+      const { CandumpDriver } = await import('./log/candump-driver.ts');
       return (wait) => new CandumpDriver({ ...url, wait, nowUs: wallClockUs });
     }
     case 'sim': {
-      const { SimulatedKartDriver } = await import('./simulated-kart-driver.ts');
+      const { SimulatedKartDriver } = await import('./simulated-kart/simulated-kart-driver.ts');
       return (wait) => new SimulatedKartDriver({ ...url, wait, nowUs: wallClockUs });
     }
   }

@@ -2,10 +2,10 @@ import { closeSync, createWriteStream, fsyncSync, openSync, realpathSync, rename
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { openStored } from '../history/database.ts';
+import { openStored } from '../history/database/database.ts';
 import type { ColumnsPage } from '../history/history-query.ts';
-import { HistoryReader } from '../history/history-reader.ts';
-import { CSV_HEADER, SampleWriter } from '../history/sample-writer.ts';
+import { HistoryReader } from '../history/reader/history-reader.ts';
+import { CSV_HEADER, SampleWriter } from '../history/reader/sample-writer.ts';
 import type { SeriesRecord } from '../protocol/series-table.ts';
 import { parseSignalPattern } from '../protocol/signal-pattern.ts';
 import { CollectorError, errorCode, errorMessage, HistoryError } from '../shared/errors.ts';

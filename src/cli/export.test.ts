@@ -20,12 +20,12 @@ import {
   seriesRecord,
 } from '../../test/support/samples.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
-import { openForReading, openForWriting } from '../history/database.ts';
+import { openForReading, openForWriting } from '../history/database/database.ts';
 import type { HistoryQuery } from '../history/history-query.ts';
-import { HistoryReader } from '../history/history-reader.ts';
-import { HistoryWriter } from '../history/history-writer.ts';
 import { PersistentTelemetryStore } from '../history/persistent-telemetry-store.ts';
-import { CSV_HEADER } from '../history/sample-writer.ts';
+import { HistoryReader } from '../history/reader/history-reader.ts';
+import { CSV_HEADER } from '../history/reader/sample-writer.ts';
+import { HistoryWriter } from '../history/writer/history-writer.ts';
 import { SeriesTable } from '../protocol/series-table.ts';
 import { COLUMN_PAGE_SAMPLES_MAX, PARQUET_ROW_GROUP_SAMPLES } from '../shared/limits.ts';
 import { exportCommand } from './export.ts';

@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { LOG_ENDING, type LogUrl } from '../bus/bus-url.ts';
-import { logFilesOf } from '../bus/log-file.ts';
+import { logFilesOf } from '../bus/log/log-file.ts';
 import type { BusConfig } from '../config/schema.ts';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { checkCanBus } from './can-bus.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type ControllerChanges, canController, ipText, vcan } from '../../test/support/ip-output.ts';
-import { type LinkWanted, parseLink } from '../bus/can-link.ts';
+import { type LinkWanted, parseLink } from '../bus/socketcan/can-link.ts';
 import { checkLink } from './can-bus.ts';
 
 /** As a bus should be. */

@@ -2,15 +2,20 @@ import { pino } from 'pino';
 import { Bus } from '../bus/bus.ts';
 import type { SocketCanUrl } from '../bus/bus-url.ts';
 import { FRAME_FLAG } from '../bus/can-frame.ts';
-import { bringUpText, canInterfaceNames, interfaceState, isVirtualName } from '../bus/can-interfaces.ts';
+import {
+  bringUpText,
+  canInterfaceNames,
+  interfaceState,
+  isVirtualName,
+} from '../bus/socketcan/can-interfaces.ts';
 import {
   type CanLink,
   commandText,
   type LinkWanted,
   linkCommands,
   linkDifferences,
-} from '../bus/can-link.ts';
-import { readLink } from '../bus/ip-link.ts';
+} from '../bus/socketcan/can-link.ts';
+import { readLink } from '../bus/socketcan/ip-link.ts';
 import { errorMessage } from '../shared/errors.ts';
 import { DOCTOR_LISTEN_MS, DOCTOR_OPEN_TIMEOUT_MS } from '../shared/limits.ts';
 import { type Check, ok, problem, warning } from './check.ts';

@@ -1,4 +1,4 @@
-import { networkRights } from '../bus/network-rights.ts';
+import { networkRights } from '../bus/socketcan/network-rights.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { checkApi } from './api.ts';
 import { checkBus } from './buses.ts';

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { findDamage } from '../history/damaged-database.ts';
-import { isDatabaseInUse, openStored } from '../history/database.ts';
+import { findDamage } from '../history/database/damaged-database.ts';
+import { isDatabaseInUse, openStored } from '../history/database/database.ts';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { WAL_BYTES_MAX } from '../shared/limits.ts';
 import { bytesText, type Check, ok, problem, warning } from './check.ts';

@@ -1,4 +1,12 @@
-import { AF_CAN, CAN_RAW, errnoName, lastErrno, linuxCalls, SOCK_CLOEXEC, SOCK_RAW } from '../bus/linux.ts';
+import {
+  AF_CAN,
+  CAN_RAW,
+  errnoName,
+  lastErrno,
+  linuxCalls,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
+} from '../bus/socketcan/linux.ts';
 import { errorMessage } from '../shared/errors.ts';
 import { type Check, ok, problem, readSystemFile } from './check.ts';
 

@@ -1,4 +1,4 @@
-import type { NetworkRights } from '../bus/network-rights.ts';
+import type { NetworkRights } from '../bus/socketcan/network-rights.ts';
 import type { BusConfig } from '../config/schema.ts';
 import { SOCKET_RECEIVE_BUFFER_BYTES } from '../shared/limits.ts';
 import { bytesText, type Check, ok, problem, readSystemFile, warning } from './check.ts';

@@ -6,7 +6,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { makeVersion1 } from '../../test/support/version-1.ts';
 import type { HistoryConfig } from '../config/schema.ts';
-import { lockDatabase, openForWriting } from '../history/database.ts';
+import { lockDatabase, openForWriting } from '../history/database/database.ts';
 import { WAL_BYTES_MAX } from '../shared/limits.ts';
 import type { Check } from './check.ts';
 import { checkDisk } from './disk.ts';

@@ -1,8 +1,7 @@
 import type { SeriesRecord } from '../protocol/series-table.ts';
 import type { ClockChange, ClockReading, ClockState } from '../shared/clock.ts';
-import type { CorrectedSpan } from './clock-ledger.ts';
-import type { SetAside } from './damaged-database.ts';
-import type { Durability } from './database.ts';
+import type { SetAside } from './database/damaged-database.ts';
+import type { Durability } from './database/database.ts';
 import type { Gap, GapQuery } from './gap.ts';
 import type {
   ColumnsPage,
@@ -12,9 +11,10 @@ import type {
   HistorySize,
   SeriesQuery,
 } from './history-query.ts';
-import type { NewestColumns } from './newest-samples.ts';
+import type { NewestColumns } from './reader/newest-samples.ts';
 import type { Retention } from './retention.ts';
-import type { Correction } from './time-correction.ts';
+import type { CorrectedSpan } from './writer/clock-ledger.ts';
+import type { Correction } from './writer/time-correction.ts';
 
 /** What both history threads are started with. */
 export interface HistoryThreadData {

@@ -20,10 +20,9 @@ import {
   SAMPLE_BATCHES_MAX,
 } from '../shared/limits.ts';
 import { type FaultLog, rateLimited } from '../shared/log.ts';
-import { siblingModule } from '../shared/sibling-module.ts';
-import type { CorrectedSpan } from './clock-ledger.ts';
-import type { SetAside } from './damaged-database.ts';
-import type { Durability } from './database.ts';
+import { threadModule } from '../shared/thread-module.ts';
+import type { SetAside } from './database/damaged-database.ts';
+import type { Durability } from './database/database.ts';
 import { addGap, type Gap, type GapQuery, spanOf } from './gap.ts';
 import type {
   Answer,
@@ -44,10 +43,11 @@ import {
   type HistorySize,
   type SeriesQuery,
 } from './history-query.ts';
-import { HistoryReaderHandle } from './history-reader-handle.ts';
-import { NewestSamples } from './newest-samples.ts';
 import { type QueryCounts, QueryMeter } from './query-meter.ts';
+import { HistoryReaderHandle } from './reader/history-reader-handle.ts';
+import { NewestSamples } from './reader/newest-samples.ts';
 import type { Retention } from './retention.ts';
+import type { CorrectedSpan } from './writer/clock-ledger.ts';
 
 export interface HistoryOptions extends Retention {
   /** The database file. */
@@ -208,7 +208,7 @@ export class PersistentTelemetryStore {
       retention: { maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs },
       protocolFiles: this.#table.protocolFiles,
     };
-    const writer = new Worker(siblingModule(import.meta.url, 'history-writer-thread'), {
+    const writer = new Worker(threadModule(import.meta.url, 'writer/history-writer-thread'), {
       workerData,
       name: 'history writer',
     });

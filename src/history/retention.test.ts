@@ -6,12 +6,12 @@ import { describe, type TestContext, test } from 'node:test';
 import { batchOf, type PlainSample, seriesRecord } from '../../test/support/samples.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import type { SampleReply, SeriesReply } from '../api/schemas.ts';
-import { seededRandom } from '../bus/simulated-kart-random.ts';
-import { openForReading, openForWriting } from './database.ts';
+import { seededRandom } from '../bus/simulated-kart/random.ts';
+import { openForReading, openForWriting } from './database/database.ts';
 import type { HistorySize } from './history-query.ts';
-import { HistoryReader } from './history-reader.ts';
-import { HistoryWriter } from './history-writer.ts';
+import { HistoryReader } from './reader/history-reader.ts';
 import { KEEP_EVERYTHING, type Retention } from './retention.ts';
+import { HistoryWriter } from './writer/history-writer.ts';
 
 /**
  * A month of a vehicle that drives by day, with few samples and small segments, so that a history stands at

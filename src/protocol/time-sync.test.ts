@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type CanFrame, FRAME_FLAG } from '../bus/can-frame.ts';
 import { FrameBatch } from '../bus/frame-batch.ts';
-import { SimulatedKart } from '../bus/simulated-kart.ts';
+import { SimulatedKart } from '../bus/simulated-kart/simulated-kart.ts';
 import { decodeKartPayload } from './kart-codec.ts';
 import { ProtocolRegistry } from './protocol-registry.ts';
 import {

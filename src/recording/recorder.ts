@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
-import { channelNames } from '../bus/candump-format.ts';
 import type { FrameBatch } from '../bus/frame-batch.ts';
+import { channelNames } from '../bus/log/candump-format.ts';
 import { RECORDING_QUEUE_BUSY_BYTES } from '../shared/limits.ts';
-import { siblingModule } from '../shared/sibling-module.ts';
+import { threadModule } from '../shared/thread-module.ts';
 import { FrameRing } from './frame-ring.ts';
 import type {
   FromRecorder,
@@ -81,7 +81,7 @@ export class Recorder {
       channels,
       shared: this.#ring.shared,
     };
-    const worker = new Worker(siblingModule(import.meta.url, 'recorder-thread'), {
+    const worker = new Worker(threadModule(import.meta.url, 'recorder-thread'), {
       workerData,
       name: 'recorder',
     });

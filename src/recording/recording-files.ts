@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { recordingFileName, recordingFileNumber } from '../bus/recording-file.ts';
+import { recordingFileName, recordingFileNumber } from '../bus/log/recording-file.ts';
 import { makeFolder } from '../shared/make-folder.ts';
 import type { RecordingFormat } from './recording-messages.ts';
 

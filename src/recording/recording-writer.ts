@@ -1,5 +1,5 @@
 import { constants, zstdCompressSync } from 'node:zlib';
-import { CANDUMP_LINE_BYTES_MAX, CandumpFormatter } from '../bus/candump-format.ts';
+import { CANDUMP_LINE_BYTES_MAX, CandumpFormatter } from '../bus/log/candump-format.ts';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { RECORDING_RETRY_MS, RECORDING_TEXT_BYTES } from '../shared/limits.ts';
 import type { FrameRing } from './frame-ring.ts';

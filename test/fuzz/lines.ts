@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { AscParser } from '../../src/bus/asc-parser.ts';
-import { CandumpParser } from '../../src/bus/candump-parser.ts';
 import { FrameBatch } from '../../src/bus/frame-batch.ts';
-import type { LogParser } from '../../src/bus/log-parser.ts';
+import { AscParser } from '../../src/bus/log/asc-parser.ts';
+import { CandumpParser } from '../../src/bus/log/candump-parser.ts';
+import type { LogParser } from '../../src/bus/log/log-parser.ts';
 import { FRAME_BATCH_FRAMES_MAX } from '../../src/shared/limits.ts';
 import { randomNumbers } from '../support/random.ts';
 

@@ -1,5 +1,5 @@
 import { FrameBatch } from '../../src/bus/frame-batch.ts';
-import { SimulatedKart } from '../../src/bus/simulated-kart.ts';
+import { SimulatedKart } from '../../src/bus/simulated-kart/simulated-kart.ts';
 import { FRAME_BATCH_FRAMES_MAX } from '../../src/shared/limits.ts';
 import { candumpLog } from './candump-log.ts';
 

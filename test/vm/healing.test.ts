@@ -12,8 +12,8 @@ import { pino } from 'pino';
 import { Bus, type BusStatus } from '../../src/bus/bus.ts';
 import { parseBusUrl, type SocketCanUrl } from '../../src/bus/bus-url.ts';
 import { FrameBatch } from '../../src/bus/frame-batch.ts';
-import { AF_CAN, CAN_RAW, linuxCalls, SOCK_RAW } from '../../src/bus/linux.ts';
-import { SocketCanDriver } from '../../src/bus/socketcan-driver.ts';
+import { AF_CAN, CAN_RAW, linuxCalls, SOCK_RAW } from '../../src/bus/socketcan/linux.ts';
+import { SocketCanDriver } from '../../src/bus/socketcan/socketcan-driver.ts';
 import {
   BUS_OFF_RESTART_MS,
   BUS_WORKER_STUCK_MS,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { parseBusUrl, type SocketCanUrl } from '../../src/bus/bus-url.ts';
-import { LinkSetup } from '../../src/bus/link-setup.ts';
+import { LinkSetup } from '../../src/bus/socketcan/link-setup.ts';
 import { BusError } from '../../src/shared/errors.ts';
 import { FakeIp } from '../support/fake-ip.ts';
 import { canController } from '../support/ip-output.ts';

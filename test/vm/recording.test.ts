@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
 import type { StatusReply } from '../../src/api/schemas.ts';
-import { CandumpDriver } from '../../src/bus/candump-driver.ts';
 import { FrameBatch } from '../../src/bus/frame-batch.ts';
+import { CandumpDriver } from '../../src/bus/log/candump-driver.ts';
 import { rawSocketsOn } from '../support/raw-sockets.ts';
 import { eventually, startService } from '../support/service.ts';
 

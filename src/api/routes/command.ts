@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Asker, CommandAnswer, CommandRecord, CommandRequest } from '../../commands/command-record.ts';
-import { sampleWriter } from '../../history/sample-writer.ts';
+import { sampleWriter } from '../../history/reader/sample-writer.ts';
 import { QueryError } from '../../shared/errors.ts';
 import { AUDIT_ENTRIES_KEPT, COMMAND_BODY_BYTES_MAX } from '../../shared/limits.ts';
 import { checkCommandBody } from '../command/command-body.ts';

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Static, Type } from 'typebox';
 import { logLine, servePipeline } from '../../../test/support/served-pipeline.ts';
 import type { HistoryPage, HistoryQuery } from '../../history/history-query.ts';
-import { CSV_HEADER } from '../../history/sample-writer.ts';
+import { CSV_HEADER } from '../../history/reader/sample-writer.ts';
 import { HistoryError, QueryError } from '../../shared/errors.ts';
 import { HISTORY_STREAM_PAGE_SAMPLES } from '../../shared/limits.ts';
 import { SampleSchema } from '../schemas.ts';

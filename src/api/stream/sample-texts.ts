@@ -1,4 +1,4 @@
-import { sampleWriter, type WriteSample } from '../../history/sample-writer.ts';
+import { sampleWriter, type WriteSample } from '../../history/reader/sample-writer.ts';
 import { LIVE_FEED_SAMPLES } from '../../shared/limits.ts';
 import type { FeedSource } from '../sources.ts';
 

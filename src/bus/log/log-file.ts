@@ -1,0 +1,171 @@
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { LOG_DECOMPRESSED_BYTES, LOG_FIRST_READ_BYTES } from '../../shared/limits.ts';
+import { threadModule } from '../../shared/thread-module.ts';
+import { LOG_ENDING, type LogUrl } from '../bus-url.ts';
+import { FrameBatch } from '../frame-batch.ts';
+import { logCompressionOf, textOfBeginning } from './log-compression.ts';
+import { createLogParser, type LogParser } from './log-parser.ts';
+import {
+  LOG_READER_END,
+  LOG_READER_SLOTS,
+  LOG_READER_WORDS,
+  type LogReaderData,
+} from './log-reader-messages.ts';
+import { recordingFileNumber } from './recording-file.ts';
+
+/** A log that is read from its beginning to its end, compressed or not. */
+export interface LogFile {
+  /** Damaged places that were passed over. */
+  readonly damages: number;
+  /** Reads into bytes[at, ...); returns how many bytes, `later` where none have come yet, `ended` at the end. */
+  read(bytes: Uint8Array, at: number): number | 'later' | 'ended';
+  close(): void;
+}
+
+/** How long a read waits for what a thread decompresses. */
+const DECOMPRESSED_WAIT_MS = 100;
+
+/** A block of zstd comes to 128 KiB at most, so here is one, and with it the first lines. */
+const BEGINNING_BYTES = 192 * 1024;
+
+/** Opens a log; throws what the system says. */
+export function openLogFile(path: string): LogFile {
+  // Opening a named pipe that nobody writes would wait for ever.
+  if (!statSync(path).isFile()) throw new Error('it is not a regular file');
+  const fd = openSync(path, 'r');
+  let isKept = false;
+  try {
+    const beginning = new Uint8Array(4);
+    const compression = logCompressionOf(beginning.subarray(0, readSync(fd, beginning, 0, 4, 0)));
+    if (compression !== 'none') return new CompressedLogFile(path, compression);
+    isKept = true;
+    return new PlainLogFile(fd);
+  } finally {
+    if (!isKept) closeSync(fd);
+  }
+}
+
+class PlainLogFile implements LogFile {
+  readonly damages = 0;
+  readonly #fd: number;
+  #at = 0;
+  /** Little at first, so that the next stages have something to do while the rest is read. */
+  #bytesMax = LOG_FIRST_READ_BYTES;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  read(bytes: Uint8Array, at: number): number | 'ended' {
+    const read = readSync(this.#fd, bytes, at, Math.min(bytes.length - at, this.#bytesMax), this.#at);
+    this.#at += read;
+    this.#bytesMax *= 2;
+    return read === 0 ? 'ended' : read;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+class CompressedLogFile implements LogFile {
+  readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #slots: readonly Uint8Array[];
+  #slot = 0;
+  #slotAt = 0;
+  #hasEnded = false;
+
+  constructor(path: string, compression: 'gzip' | 'zstd') {
+    const headBytes = 4 * LOG_READER_WORDS.COUNT;
+    const shared = new SharedArrayBuffer(headBytes + LOG_READER_SLOTS * LOG_DECOMPRESSED_BYTES);
+    this.#words = new Int32Array(shared, 0, LOG_READER_WORDS.COUNT);
+    this.#slots = Array.from(
+      { length: LOG_READER_SLOTS },
+      (_, slot) => new Uint8Array(shared, headBytes + slot * LOG_DECOMPRESSED_BYTES, LOG_DECOMPRESSED_BYTES),
+    );
+    const workerData: LogReaderData = { path, compression, shared };
+    new Worker(threadModule(import.meta.url, 'log-reader-thread'), {
+      workerData,
+      name: 'log reader',
+    }).unref();
+  }
+
+  get damages(): number {
+    return Atomics.load(this.#words, LOG_READER_WORDS.DAMAGES);
+  }
+
+  read(bytes: Uint8Array, at: number): number | 'later' | 'ended' {
+    if (this.#hasEnded) return 'ended';
+    const word = LOG_READER_WORDS.SLOTS + this.#slot;
+    Atomics.wait(this.#words, word, 0, DECOMPRESSED_WAIT_MS);
+    const filled = Atomics.load(this.#words, word);
+    if (filled === 0) return 'later';
+    const slot = this.#slots[this.#slot]!;
+    if (filled === LOG_READER_END.FAILED) {
+      throw new Error(Buffer.from(slot.subarray(0, slot.indexOf(0))).toString());
+    }
+    if (filled === LOG_READER_END.ENDED) {
+      this.#hasEnded = true;
+      return 'ended';
+    }
+    const part = slot.subarray(this.#slotAt, Math.min(filled, this.#slotAt + bytes.length - at));
+    bytes.set(part, at);
+    this.#slotAt += part.length;
+    if (this.#slotAt === filled) {
+      this.#slotAt = 0;
+      this.#slot = (this.#slot + 1) % LOG_READER_SLOTS;
+      Atomics.store(this.#words, word, 0);
+      Atomics.notify(this.#words, word);
+    }
+    return part.length;
+  }
+
+  close(): void {
+    Atomics.store(this.#words, LOG_READER_WORDS.CLOSED, 1);
+    // Whatever it waits for is there now, and it looks at the word above.
+    for (let slot = 0; slot < LOG_READER_SLOTS; slot++) {
+      Atomics.store(this.#words, LOG_READER_WORDS.SLOTS + slot, 0);
+      Atomics.notify(this.#words, LOG_READER_WORDS.SLOTS + slot);
+    }
+  }
+}
+
+/**
+ * The logs that a path names, in the order of their frames: itself, or those in the folder that it is, by their
+ * ending (`.log`, with a number of its rotation, compressed or not). Files that were all recorded by a Recorder have
+ * their order by number, whatever the clock said; any others by the time of their first frame.
+ */
+export function logFilesOf(path: string, kind: LogUrl['kind']): string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  const pattern = new RegExp(`\\.${LOG_ENDING[kind]}(\\.\\d+)?(\\.(zst|gz))?$`, 'i');
+  const names = readdirSync(path).filter(
+    (name) => pattern.test(name) && statSync(join(path, name), { throwIfNoEntry: false })?.isFile(),
+  );
+  const numbers = names.map(recordingFileNumber);
+  const isRecording = numbers.every((number) => number !== null);
+  return names
+    .map((name, index) => ({
+      file: join(path, name),
+      key: isRecording ? numbers[index]! : firstFrameUs(join(path, name), createLogParser(kind)),
+    }))
+    .toSorted((left, right) => left.key - right.key || (left.file < right.file ? -1 : 1))
+    .map(({ file }) => file);
+}
+
+/** The time of the first frame in a log; 0 where none is found. */
+function firstFrameUs(path: string, parser: LogParser): number {
+  const fd = openSync(path, 'r');
+  try {
+    const bytes = new Uint8Array(BEGINNING_BYTES);
+    const text = textOfBeginning(bytes.subarray(0, readSync(fd, bytes)));
+    const batch = FrameBatch.allocate(1);
+    const end = parser.parse(text, 0, text.length, batch);
+    // A log of one line may lack its newline.
+    if (batch.count === 0) parser.parseLastLine(text, end, text.length, batch);
+    return batch.count === 0 ? 0 : batch.timestampUs[0]!;
+  } finally {
+    closeSync(fd);
+  }
+}
