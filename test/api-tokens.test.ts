@@ -161,7 +161,7 @@ describe('who may use the API', { concurrency: 3 }, () => {
     assert.equal(await eventsEnd, 'cut off');
     assert.deepEqual(await outcome('/api/state/current', lost), [401, 'TOKEN_INVALID']);
 
-    const shortLived = await create('short', '--scope', 'read', '--expires', '4s');
+    const shortLived = await create('short', '--scope', 'read', '--expires', '6s');
     await eventually(
       () => outcome('/api/state/current', shortLived),
       ([status]) => status === 200,

@@ -80,12 +80,13 @@ export class StreamSocket {
     this.send({ type: 'subscribe', id: 'a', signals: ['**'], ...fields });
   }
 
-  /** The first message of a type, as soon as it is there. */
+  /** The first message of a type, as soon as it is there. Rejects when the connection was closed without one. */
   async first<T extends ServerMessage['type']>(type: T): Promise<Extract<ServerMessage, { type: T }>> {
     const found = await eventually(
       async () => this.told.find((message) => message.type === type),
-      (message) => message !== undefined,
+      (message) => message !== undefined || this.closeCode !== null,
     );
+    if (found === undefined) throw new Error(`closed (${this.closeCode}) before a message '${type}'`);
     return found as Extract<ServerMessage, { type: T }>;
   }
 
