@@ -21,7 +21,8 @@ import { PersistentTelemetryStore } from './history/persistent-telemetry-store.t
 import { HostHealth } from './host/host-health.ts';
 import { HostReader } from './host/host-reader.ts';
 import { type HostSample, HostSignals } from './host/host-signals.ts';
-import { BusSignals, busComponentIds, busSignalDefinitions } from './protocol/bus-signals.ts';
+import { BusFigureRecorder, BusFigureSignals, type FigureSample } from './protocol/bus-figures.ts';
+import { BusSeries, BusSignals, busComponentIds, busSignalDefinitions } from './protocol/bus-signals.ts';
 import { KartDecoder } from './protocol/kart-decoder.ts';
 import { ProtocolRegistry } from './protocol/protocol-registry.ts';
 import type { SampleBatch } from './protocol/sample-batch.ts';
@@ -43,6 +44,10 @@ export interface Source {
   readonly commands: CommandWatch;
   readonly timeSync: TimeSync;
   readonly decoder: KartDecoder;
+  /** Of the bus's own signals. */
+  readonly series: BusSeries;
+  /** How often its load and so on are recorded; null for never. */
+  readonly figuresIntervalMs: number | null;
 }
 
 /** The data path without the API: buses, decoding, state and history. */
@@ -87,7 +92,8 @@ export interface PipelineConfig {
  *              │                                     └──▶ history writer
  *              └ copied, if wanted ─▶ recorder
  *
- * With a time sync PINGs go out to the buses, and their round trips are samples, too. So is how this machine is.
+ * With a time sync PINGs go out to the buses, and their round trips are samples, too. So is how this machine is, and how
+ * loaded its buses are.
  *
  * Throws HistoryError and ProtocolError; a bus that can't be opened is no error but a state of the bus.
  */
@@ -187,6 +193,14 @@ export async function startPipeline(
     publish();
   }
 
+  function takeFigures(figureSamples: readonly FigureSample[]): void {
+    const { wallClockUs } = clock.check();
+    for (const { series, rawValue, ageMs } of figureSamples) {
+      takeSample(series, wallClockUs - Math.round(ageMs * 1000), rawValue);
+    }
+    publish();
+  }
+
   /** `isCommandAnswered`: whether the samples are to be found of what the frames answer. */
   function decode(
     source: Source,
@@ -251,7 +265,8 @@ export async function startPipeline(
   const endings: Promise<void>[] = [];
   const sources = config.buses.map(({ name, url, spec }, index): Source => {
     const decoder = new KartDecoder(name, registry, table);
-    const signals = new BusSignals(name, busIds.get(name)!, table);
+    const series = new BusSeries(name, busIds.get(name)!, table);
+    const signals = new BusSignals(series);
     const end = Promise.withResolvers<void>();
     const inTurn = (take: () => void) => (bus.canWait ? turns.add(take) : take());
     const bus = new Bus({
@@ -274,7 +289,10 @@ export async function startPipeline(
       onDrops: (count, fromUs, toUs) => tellGap({ bus: name, cause: 'kernel', fromUs, toUs, count }),
     });
     const commands = commandWatchOf(spec, config, table);
-    const source = { bus, decoder, commands, timeSync: timeSyncOf(bus, config, log) };
+    const timeSync = timeSyncOf(bus, config, log);
+    // A log's are those of another time, at whatever pace it is replayed now.
+    const figuresIntervalMs = isLive(spec) ? hostIntervalMs : null;
+    const source = { bus, decoder, commands, timeSync, series, figuresIntervalMs };
     endings.push(end.promise);
     return source;
   });
@@ -289,11 +307,13 @@ export async function startPipeline(
           onSamples: takeHealth,
           log: log.child({ stage: 'host' }),
         });
+  const figures = figureRecorderOf(sources, hostIntervalMs, takeFigures);
   for (const { bus, timeSync } of sources) {
     bus.start();
     timeSync.start();
   }
   hostHealth?.start();
+  figures?.start();
 
   return {
     registry,
@@ -310,6 +330,7 @@ export async function startPipeline(
     ended: Promise.all(endings).then(() => undefined),
     async stop() {
       hostHealth?.stop();
+      figures?.stop();
       for (const { timeSync } of sources) timeSync.stop();
       await Promise.all(sources.map(({ bus }) => bus.stop()));
       turns.takeAll();
@@ -354,7 +375,21 @@ function timeSyncIntervalMs(spec: BusUrl, timeSync: TimeSyncConfig | undefined):
   return spec.kind === 'sim' ? TIME_SYNC_SIMULATED_MS : null;
 }
 
-/** How often this machine's health is recorded; null for never: what comes from logs alone is of another machine and time. */
+function figureRecorderOf(
+  sources: readonly Source[],
+  intervalMs: number | null,
+  onSamples: (samples: readonly FigureSample[]) => void,
+): BusFigureRecorder | null {
+  if (intervalMs === null) return null;
+  const measured = sources.filter(({ figuresIntervalMs }) => figuresIntervalMs !== null);
+  const buses = measured.map(({ bus, series }) => ({ bus, signals: new BusFigureSignals(series) }));
+  return new BusFigureRecorder({ intervalMs, buses, onSamples });
+}
+
+/**
+ * How often this machine's health is recorded, and its buses' figures; null for never: what comes from logs alone is of
+ * another machine and time.
+ */
 function hostInterval({ buses, host }: PipelineConfig): number | null {
   return buses.some(({ spec }) => isLive(spec)) ? (host?.intervalMs ?? null) : null;
 }

@@ -81,7 +81,7 @@ function clockReport({ clock, history }: Pipeline): StatusReply['clock'] {
   };
 }
 
-function busReport({ bus, decoder, timeSync }: Source): StatusReply['buses'][number] {
+function busReport({ bus, decoder, timeSync, figuresIntervalMs }: Source): StatusReply['buses'][number] {
   const status = bus.status();
   return {
     name: status.name,
@@ -97,6 +97,7 @@ function busReport({ bus, decoder, timeSync }: Source): StatusReply['buses'][num
     bytes: status.traffic.bytes,
     bytes_per_s: status.traffic.bytesPerS,
     bus_load_percent: status.traffic.load === null ? null : status.traffic.load * 100,
+    figures_interval_s: figuresIntervalMs === null ? null : figuresIntervalMs / 1000,
     frames_lost: { kernel: status.kernelDrops },
     frames_sent: status.framesSent,
     send_failures: status.sendFailures,

@@ -232,6 +232,10 @@ const BusStatusSchema = Type.Object(
       ...Nullable.number,
       description: 'part of the time that frames take; null where the bitrate is not known',
     },
+    figures_interval_s: {
+      ...Nullable.number,
+      description: 'how often these are signals, as CAN_BUS/can0/LOAD, over that time; null for never',
+    },
     frames_lost: Type.Object({ kernel: Type.Integer() }, { description: 'by reason' }),
     frames_sent: Type.Integer(),
     send_failures: Type.Integer({ description: 'frames that were to be sent, and were not' }),

@@ -441,6 +441,50 @@ describe('a bus whose thread has died', { concurrency: true }, () => {
   });
 });
 
+test('a bus is measured while it is heard: not while it is lost, nor while its controller is off', async () => {
+  const url = 'sim:kart?rate=100';
+  const held: FrameBatch[] = [];
+  // What isn't given back isn't filled again: then nothing comes but what the test says.
+  const onFrames = (batch: FrameBatch) => void held.push(batch);
+  const bus = new Bus({ name: 'measured', url, spec: parseBusUrl(url), log: SILENT, onFrames });
+  buses.push(bus);
+  assert.equal(bus.takeFigures(0), null);
+  const worker = await startWithWorker({ bus });
+  await until('all batches are filled', () => held.length === FRAME_BATCHES_PER_BUS);
+  await until('its bitrate is known', () => bus.status().driver.simulated === true);
+  const first = bus.takeFigures(0)!;
+  assert.ok(first.isFirst && first.framesPerS > 0 && first.load! > 0 && first.framesLost === 0);
+  assert.equal(bus.takeFigures(PATIENCE_MS), null, 'too short a time');
+  await sleep(2);
+  assert.deepEqual(bus.takeFigures(0), { framesPerS: 0, load: 0, isFirst: false, framesLost: 0 });
+
+  const isFirstNow = async () => {
+    await sleep(2);
+    return bus.takeFigures(0)?.isFirst;
+  };
+  const problem = { code: 'INTERFACE_DOWN', message: 'it is down' };
+  worker.emit('message', { kind: 'state', state: 'unavailable', problem });
+  assert.equal(await isFirstNow(), undefined);
+  worker.emit('message', { kind: 'state', state: 'open', problem: null });
+  assert.deepEqual([await isFirstNow(), await isFirstNow()], [true, false]);
+  // Opened anew as nothing comes, it was never lost.
+  worker.emit('message', { kind: 'state', state: 'open', problem: null });
+  assert.equal(await isFirstNow(), false);
+
+  const place = FRAME_BATCHES_PER_BUS - 1;
+  const tell = (canId: number) => {
+    held[0]!.clear();
+    held[0]!.push(1_735_689_600_000_000, canId, FRAME_FLAG.ERROR, new Uint8Array(8));
+    worker.emit('message', { kind: 'frames', batch: place, count: 1 });
+  };
+  tell(0x40); // CAN_ERR_BUSOFF
+  assert.equal(await isFirstNow(), undefined);
+  tell(0x100); // CAN_ERR_RESTARTED
+  assert.deepEqual([await isFirstNow(), await isFirstNow()], [true, false]);
+  await bus.stop();
+  assert.equal(bus.takeFigures(0), null);
+});
+
 test('ten thousand losses and controllers off the bus leave nothing behind with the main thread', async (t) => {
   const downs: (number | null)[] = [];
   const busOffs: (number | null)[] = [];

@@ -30,7 +30,13 @@ import {
 } from './controller-monitor.ts';
 import type { FrameBatch } from './frame-batch.ts';
 import { SilenceWatch } from './silence-watch.ts';
-import { type Bitrates, type IdTraffic, type Traffic, TrafficMeter } from './traffic-meter.ts';
+import {
+  type Bitrates,
+  type IdTraffic,
+  type Traffic,
+  TrafficMeter,
+  type TrafficSpan,
+} from './traffic-meter.ts';
 
 export interface BusOptions {
   readonly name: string;
@@ -83,6 +89,12 @@ export interface BusStatus {
   readonly reopened: number;
   readonly controller: ControllerStatus;
   readonly driver: DriverStatus;
+}
+
+/** What a bus came to in a span of time in which it was heard. */
+export interface BusFigures extends TrafficSpan {
+  /** Since the start; see BusStatus.kernelDrops. */
+  readonly framesLost: number;
 }
 
 interface PendingSend {
@@ -234,6 +246,16 @@ export class Bus {
     return this.#traffic.ofId(canId, isExtended);
   }
 
+  /**
+   * What the bus came to since this was asked last, or since it could be heard; null while it can't be, or for less than
+   * `leastMs`: it is closed, or its controller is off.
+   */
+  takeFigures(leastMs: number): BusFigures | null {
+    if (!this.isOpen || this.#busOffSinceUs !== null) return null;
+    const span = this.#traffic.endSpan(leastMs);
+    return span === null ? null : { ...span, framesLost: this.#kernelDropsTotal };
+  }
+
   /** Why nothing comes on a bus that is read. */
   #trouble(): BusProblem | null {
     const { name, spec } = this;
@@ -298,7 +320,7 @@ export class Bus {
     // That nothing comes has a reason, then.
     this.#silentSinceMs = null;
     if (toUs === null) this.#silence.pause();
-    else this.#silence.listen(performance.now());
+    else this.#listen();
     if (toUs === null && isRestartedByService(this.spec)) {
       this.#busOffRestart = setInterval(() => this.#tell({ kind: 'restart' }), BUS_OFF_RESTART_MS);
     }
@@ -358,10 +380,16 @@ export class Bus {
 
   /** Whether nothing comes is minded only while something could. */
   #minds(state: BusWorkerState): void {
-    if (state === 'open' && this.#state !== 'open') this.#silence.listen(performance.now());
+    if (state === 'open' && this.#state !== 'open') this.#listen();
     if (state === 'open') return;
     this.#silence.pause();
     this.#silentSinceMs = null;
+  }
+
+  /** From now on what comes is heard. */
+  #listen(): void {
+    this.#silence.listen(performance.now());
+    this.#traffic.beginSpan();
   }
 
   #tellDown(state: BusWorkerState, sinceUs: number): void {

@@ -103,3 +103,93 @@ test('no more 29-bit ids are looked at one by one than the limit says, and all o
   assert.equal(traffic.ofId(extendedMax, true), null);
   assert.ok(traffic.traffic().load! > (frames.length * 75) / 1_000_000);
 });
+
+const ZEROS: Frame = [0, 0, new Array(8).fill(0)];
+const ZEROS_BITS = frameBits(0, 0, new Uint8Array(8)).nominal;
+
+function assertNear(found: number | null, expected: number): void {
+  assert.ok(found !== null && Math.abs(found - expected) < 1e-12, `${found}, expected ${expected}`);
+}
+
+test('a span has the mean of its time, windows or not', () => {
+  const { traffic, observe, pass } = meter();
+  traffic.setBitrates({ nominal: 500_000, data: null });
+  observe(...times(7, ZEROS));
+  pass(400);
+  traffic.beginSpan();
+  // A window ends in its midst, and another lasts on.
+  for (let step = 0; step < 5; step++) {
+    observe(...times(100, ZEROS), [1, ERROR, [0]]);
+    pass(300);
+    traffic.traffic();
+  }
+  assert.equal(traffic.endSpan(1501), null, 'it goes on');
+  const span = traffic.endSpan(1500)!;
+  assert.deepEqual([span.framesPerS, span.isFirst], [500 / 1.5, true]);
+  assertNear(span.load, (500 * ZEROS_BITS) / 500_000 / 1.5);
+  // What windows say is as it is without spans.
+  pass(1000);
+  assert.equal(traffic.traffic().framesPerS, 300 / 1.9);
+  assert.equal(traffic.endSpan(0)?.framesPerS, 0);
+  assert.equal(traffic.endSpan(0), null, 'of no time there is no mean');
+});
+
+test('spans leave windows and ids as they are', () => {
+  const plain = meter();
+  const spanned = meter();
+  for (const each of [plain, spanned]) {
+    each.traffic.setBitrates({ nominal: 500_000, data: 2_000_000 });
+    for (let step = 0; step < 20; step++) {
+      each.observe(...times(step, ZEROS), [0x123, EXTENDED, [1]], [0x123, FD | BRS, [1, 2]]);
+      each.pass(170);
+      if (each === spanned) each.traffic.endSpan(0);
+    }
+    each.traffic.traffic();
+  }
+  const [one, other] = [plain.traffic.traffic(), spanned.traffic.traffic()];
+  assertNear(one.load, other.load!);
+  assert.deepEqual({ ...one, load: 0 }, { ...other, load: 0 });
+  assert.deepEqual(plain.traffic.ofId(0, false), spanned.traffic.ofId(0, false));
+});
+
+test('the load of a span is known where the bitrate was, for all of its frames', () => {
+  const { traffic, observe, pass } = meter();
+  const loadAfter = (ms: number) => {
+    pass(ms);
+    return traffic.endSpan(0)!.load;
+  };
+  observe(ZEROS);
+  assert.equal(loadAfter(100), null);
+  // It becomes known in time for what came since.
+  observe(ZEROS);
+  pass(100);
+  traffic.setBitrates({ nominal: 500_000, data: null });
+  assertNear(loadAfter(100), ZEROS_BITS / 500_000 / 0.2);
+  assert.equal(loadAfter(100), 0);
+  // What came at one bitrate counts at that.
+  observe(ZEROS);
+  traffic.setBitrates({ nominal: 250_000, data: null });
+  observe(ZEROS);
+  assertNear(loadAfter(100), (ZEROS_BITS / 500_000 + ZEROS_BITS / 250_000) / 0.1);
+  traffic.setBitrates({ nominal: null, data: null });
+  observe(ZEROS);
+  pass(1000);
+  traffic.traffic();
+  traffic.setBitrates({ nominal: 500_000, data: null });
+  assert.equal(loadAfter(100), null);
+});
+
+test('a span that begins anew forgets what came before', () => {
+  const { traffic, observe, pass } = meter();
+  pass(5000);
+  assert.equal(traffic.endSpan(0)?.isFirst, true);
+  observe(...times(10, ZEROS));
+  pass(1000);
+  traffic.beginSpan();
+  observe(...times(3, ZEROS));
+  pass(1000);
+  assert.deepEqual(traffic.endSpan(0), { framesPerS: 3, load: null, isFirst: true });
+  observe(...times(4, ZEROS));
+  pass(2000);
+  assert.deepEqual(traffic.endSpan(0), { framesPerS: 2, load: null, isFirst: false });
+});

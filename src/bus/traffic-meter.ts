@@ -33,6 +33,15 @@ export interface Traffic {
   readonly load: number | null;
 }
 
+/** What a bus carried in a span of time, on the average. */
+export interface TrafficSpan {
+  readonly framesPerS: number;
+  /** As of Traffic; null also where the bitrate wasn't known all the time. */
+  readonly load: number | null;
+  /** Whether it is the first since the bus could be heard: what was told before is of before that. */
+  readonly isFirst: boolean;
+}
+
 /** The bitrates of a bus, in bit/s; null where they aren't known. */
 export interface Bitrates {
   readonly nominal: number | null;
@@ -45,6 +54,7 @@ class IdMeter {
   readonly canId: number;
   readonly place: number;
   rateHz = 0;
+  windowFrames = 0;
   lastUs = 0;
   lastFlags = 0;
   lastBytes = 0;
@@ -78,7 +88,7 @@ export class TrafficMeter {
   /** By place: an 11-bit id is its own, those of 29-bit ids come behind. */
   readonly #meters: (IdMeter | undefined)[] = new Array(CAN_IDS_COUNTED_MAX + 1).fill(undefined);
   readonly #places = new Map<number, number>();
-  // By place, of the present window: plain columns, as an object's fields would take a third of the time again.
+  // By place, since they were settled last: plain columns, as an object's fields would take a third of the time again.
   readonly #frames = new Uint32Array(CAN_IDS_COUNTED_MAX + 1);
   readonly #idBytes = new Uint32Array(CAN_IDS_COUNTED_MAX + 1);
   /** The latest frame in the present batch; -1 where there is none. */
@@ -89,6 +99,13 @@ export class TrafficMeter {
   #windowSinceMs: number;
   #windowFrames = 0;
   #windowBytes = 0;
+  #windowBusyS = 0;
+  // Of the present span, as far as frames are settled.
+  #spanSinceMs: number;
+  #spanFrames = 0;
+  #spanBusyS = 0;
+  #spanIsMeasured = true;
+  #spanIsFirst = true;
   #bytes = 0;
   #framesPerS = 0;
   #bytesPerS = 0;
@@ -99,9 +116,14 @@ export class TrafficMeter {
   constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
     this.#windowSinceMs = nowMs();
+    this.#spanSinceMs = this.#windowSinceMs;
   }
 
   setBitrates(bitrates: Bitrates): void {
+    const { nominal, data } = this.#bitrates;
+    if (bitrates.nominal === nominal && bitrates.data === data) return;
+    // What came at bitrates that are known took its time at those.
+    if (nominal !== null) this.#settle();
     this.#bitrates = bitrates;
   }
 
@@ -187,26 +209,72 @@ export class TrafficMeter {
     const nowMs = this.#nowMs();
     const elapsedMs = nowMs - this.#windowSinceMs;
     if (elapsedMs < WINDOW_MS) return;
-    const { nominal, data } = this.#bitrates;
+    this.#settle();
     const weight = 1 - Math.exp(-elapsedMs / ID_RATE_SETTLES_MS);
-    let busyS = 0;
     for (const id of this.#all) {
-      const frames = this.#frames[id.place]!;
-      if (frames > 0 && nominal !== null) {
-        busyS += secondsOf(id, frames, this.#idBytes[id.place]!, nominal, data ?? nominal);
-      }
-      const rateHz = (frames * 1000) / elapsedMs;
+      const rateHz = (id.windowFrames * 1000) / elapsedMs;
       // The first window of an id says all there is.
       id.rateHz = id.rateHz === 0 ? rateHz : id.rateHz + (rateHz - id.rateHz) * weight;
-      this.#frames[id.place] = 0;
-      this.#idBytes[id.place] = 0;
+      id.windowFrames = 0;
     }
     this.#framesPerS = (this.#windowFrames * 1000) / elapsedMs;
     this.#bytesPerS = (this.#windowBytes * 1000) / elapsedMs;
-    this.#load = nominal === null ? null : (busyS * 1000) / elapsedMs;
+    this.#load = this.#bitrates.nominal === null ? null : (this.#windowBusyS * 1000) / elapsedMs;
     this.#windowFrames = 0;
     this.#windowBytes = 0;
+    this.#windowBusyS = 0;
     this.#windowSinceMs = nowMs;
+  }
+
+  /** Takes what has come since the last time from the columns into the window and the span. */
+  #settle(): void {
+    const { nominal, data } = this.#bitrates;
+    let busyS = 0;
+    let allFrames = 0;
+    for (const id of this.#all) {
+      const frames = this.#frames[id.place]!;
+      if (frames === 0) continue;
+      if (nominal !== null)
+        busyS += secondsOf(id, frames, this.#idBytes[id.place]!, nominal, data ?? nominal);
+      allFrames += frames;
+      id.windowFrames += frames;
+      this.#frames[id.place] = 0;
+      this.#idBytes[id.place] = 0;
+    }
+    if (nominal === null && allFrames > 0) this.#spanIsMeasured = false;
+    this.#windowBusyS += busyS;
+    this.#spanBusyS += busyS;
+    this.#spanFrames += allFrames;
+  }
+
+  /** From now on the bus can be heard: a first span begins. */
+  beginSpan(): void {
+    this.#settle();
+    this.#nextSpan(this.#nowMs(), true);
+  }
+
+  /** What the bus carried since the last span, or the first one's beginning; null, and it goes on, while that is less than `leastMs`. */
+  endSpan(leastMs: number): TrafficSpan | null {
+    const nowMs = this.#nowMs();
+    const elapsedMs = nowMs - this.#spanSinceMs;
+    if (elapsedMs <= 0 || elapsedMs < leastMs) return null;
+    this.#settle();
+    const isMeasured = this.#bitrates.nominal !== null && this.#spanIsMeasured;
+    const span = {
+      framesPerS: (this.#spanFrames * 1000) / elapsedMs,
+      load: isMeasured ? (this.#spanBusyS * 1000) / elapsedMs : null,
+      isFirst: this.#spanIsFirst,
+    };
+    this.#nextSpan(nowMs, false);
+    return span;
+  }
+
+  #nextSpan(nowMs: number, isFirst: boolean): void {
+    this.#spanSinceMs = nowMs;
+    this.#spanFrames = 0;
+    this.#spanBusyS = 0;
+    this.#spanIsMeasured = true;
+    this.#spanIsFirst = isFirst;
   }
 
   traffic(): Traffic {

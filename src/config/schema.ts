@@ -324,7 +324,7 @@ const HostSchema = Type.Object({
       key: 'interval',
       form: 'duration',
       description:
-        "how often this machine's own health is recorded, beside a live bus or a simulated kart: load, memory, disk, temperature, network",
+        "how often this machine's own health is recorded, beside a live bus or a simulated kart: load, memory, disk, temperature, network; and the load of its buses",
       default: '5s',
       nullWord: 'off',
       minimum: HOST_INTERVAL_MIN_MS,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FrameBatch } from '../bus/frame-batch.ts';
 import { SERIES_MAX } from '../shared/limits.ts';
-import { BusSignals, busComponentIds, busSignalDefinitions, CAN_BUS_TYPE } from './bus-signals.ts';
+import { BusSeries, BusSignals, busComponentIds, busSignalDefinitions, CAN_BUS_TYPE } from './bus-signals.ts';
 import { MESSAGE_TYPE, VALUE_TYPE } from './kart-codec.ts';
 import { KartDecoder } from './kart-decoder.ts';
 import { ProtocolRegistry } from './protocol-registry.ts';
@@ -14,7 +14,7 @@ const registry = ProtocolRegistry.load(undefined, [busSignalDefinitions(NAMES)])
 const ids = busComponentIds(NAMES);
 
 function signalsOf(table: SeriesTable, bus = 'can0') {
-  const signals = new BusSignals(bus, ids.get(bus)!, table);
+  const signals = new BusSignals(new BusSeries(bus, ids.get(bus)!, table));
   return (
     state: Parameters<BusSignals['changes']>[0]['state'],
     txErrors: number | null = null,

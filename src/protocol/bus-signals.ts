@@ -6,13 +6,39 @@ import { ALL_COMPONENTS, type ComponentTypeDefinition, ID_COUNT } from './proto-
 import type { Series, SeriesTable } from './series-table.ts';
 
 /**
- * What the collector itself knows of a bus's CAN controller, as signals beside those of the vehicle:
- * CAN_BUS/can0/STATE and so on. The component type is beyond what a frame can say, so nothing that comes over a bus
- * is taken for one.
+ * What the collector itself knows of a bus, as signals beside those of the vehicle: CAN_BUS/can0/STATE and so on, as its
+ * controller tells of itself, and CAN_BUS/can0/LOAD and so on, as it is measured (bus-figures.ts). The component type is
+ * beyond what a frame can say, so nothing that comes over a bus is taken for one.
  */
 export const CAN_BUS_TYPE = ID_COUNT.componentType;
 
-const QUANTITY = { STATE: 0, TX_ERRORS: 1, RX_ERRORS: 2 } as const;
+/** Their numbers stand in databases. */
+export const BUS_QUANTITY = {
+  STATE: 0,
+  TX_ERRORS: 1,
+  RX_ERRORS: 2,
+  LOAD: 3,
+  FRAME_RATE: 4,
+  FRAMES_LOST: 5,
+} as const;
+
+export type BusQuantity = keyof typeof BUS_QUANTITY;
+
+const COUNTER = { unit: null, scale: 1, valueType: VALUE_TYPE.UINT8 };
+
+/** A hundredth of a percent of a 500 kbit/s bus is half a frame a second. */
+export const BUS_SIGNALS: Readonly<
+  Record<BusQuantity, { readonly unit: string | null; readonly scale: number; readonly valueType: number }>
+> = {
+  STATE: COUNTER,
+  TX_ERRORS: COUNTER,
+  RX_ERRORS: COUNTER,
+  LOAD: { unit: '%', scale: 0.01, valueType: VALUE_TYPE.UINT16 },
+  FRAME_RATE: { unit: 'frames/s', scale: 0.1, valueType: VALUE_TYPE.UINT24 },
+  FRAMES_LOST: { unit: 'frames', scale: 1, valueType: VALUE_TYPE.UINT24 },
+};
+
+const QUANTITIES = Object.keys(BUS_QUANTITY) as BusQuantity[];
 
 /** The states by the numbers that Linux has for them (enum can_state), and one that isn't known any more. */
 const STATE_UNKNOWN = CONTROLLER_STATES.length;
@@ -23,16 +49,15 @@ const NODE_ID = 0;
 /** Names and meanings of the signals of these buses. */
 export function busSignalDefinitions(busNames: readonly string[]): ComponentTypeDefinition {
   const ids = busComponentIds(busNames);
-  const counter = { unit: null, scale: 1, valueType: VALUE_TYPE.UINT8 };
   return {
     id: CAN_BUS_TYPE,
     name: 'CAN_BUS',
     components: [...busNames.map((name) => ({ id: ids.get(name)!, name })), ALL_COMPONENTS],
-    commands: Object.entries(QUANTITY).map(([name, id]) => ({ id, name, ...counter })),
+    commands: QUANTITIES.map((name) => ({ id: BUS_QUANTITY[name], name, ...BUS_SIGNALS[name] })),
     valueEnums: [
       {
         values: [...CONTROLLER_STATES, 'unknown'].map((name, id) => ({ id, name: name.toUpperCase() })),
-        commandIds: [QUANTITY.STATE],
+        commandIds: [BUS_QUANTITY.STATE],
         componentIds: [],
         isOfErrors: false,
       },
@@ -63,15 +88,13 @@ function hash(text: string): number {
   return value;
 }
 
-/** Makes samples of what a bus's controller tells. */
-export class BusSignals {
+/** The series of a bus's own signals, which it gives their places when they are first asked for. */
+export class BusSeries {
   readonly #bus: string;
   readonly #componentId: number;
   readonly #table: SeriesTable;
-  /** By quantity; null where there was no room for a series. */
-  readonly #series = new Map<number, Series | null>();
-  /** By quantity: what was told last. */
-  readonly #values = new Map<number, number>();
+  /** Null where there was no room for one. */
+  readonly #series = new Map<BusQuantity, Series | null>();
 
   constructor(bus: string, componentId: number, table: SeriesTable) {
     this.#bus = bus;
@@ -79,28 +102,7 @@ export class BusSignals {
     this.#table = table;
   }
 
-  /** What has changed since the last reading: the index of a series, and its new value. */
-  *changes(reading: ControllerReading): Generator<readonly [series: number, rawValue: number]> {
-    const values: [quantity: number, value: number | null][] = [
-      [QUANTITY.STATE, this.#stateValue(reading.state)],
-      [QUANTITY.TX_ERRORS, reading.txErrors],
-      [QUANTITY.RX_ERRORS, reading.rxErrors],
-    ];
-    for (const [quantity, value] of values) {
-      if (value === null || value === this.#values.get(quantity)) continue;
-      this.#values.set(quantity, value);
-      const series = this.#seriesOf(quantity);
-      if (series !== null) yield [series.index, value];
-    }
-  }
-
-  /** A state that was never known isn't told. */
-  #stateValue(state: ControllerState | null): number | null {
-    if (state !== null) return CONTROLLER_STATES.indexOf(state);
-    return this.#values.has(QUANTITY.STATE) ? STATE_UNKNOWN : null;
-  }
-
-  #seriesOf(quantity: number): Series | null {
+  of(quantity: BusQuantity): Series | null {
     let series = this.#series.get(quantity);
     if (series === undefined) {
       series = ownSeries(this.#table, {
@@ -109,11 +111,43 @@ export class BusSignals {
         messageType: MESSAGE_TYPE.STATUS,
         componentType: CAN_BUS_TYPE,
         componentId: this.#componentId,
-        commandId: quantity,
-        valueType: VALUE_TYPE.UINT8,
+        commandId: BUS_QUANTITY[quantity],
+        valueType: BUS_SIGNALS[quantity].valueType,
       });
       this.#series.set(quantity, series);
     }
     return series;
+  }
+}
+
+/** Makes samples of what a bus's controller tells. */
+export class BusSignals {
+  readonly #series: BusSeries;
+  /** What was told last. */
+  readonly #values = new Map<BusQuantity, number>();
+
+  constructor(series: BusSeries) {
+    this.#series = series;
+  }
+
+  /** What has changed since the last reading: the index of a series, and its new value. */
+  *changes(reading: ControllerReading): Generator<readonly [series: number, rawValue: number]> {
+    const values: [quantity: BusQuantity, value: number | null][] = [
+      ['STATE', this.#stateValue(reading.state)],
+      ['TX_ERRORS', reading.txErrors],
+      ['RX_ERRORS', reading.rxErrors],
+    ];
+    for (const [quantity, value] of values) {
+      if (value === null || value === this.#values.get(quantity)) continue;
+      this.#values.set(quantity, value);
+      const series = this.#series.of(quantity);
+      if (series !== null) yield [series.index, value];
+    }
+  }
+
+  /** A state that was never known isn't told. */
+  #stateValue(state: ControllerState | null): number | null {
+    if (state !== null) return CONTROLLER_STATES.indexOf(state);
+    return this.#values.has('STATE') ? STATE_UNKNOWN : null;
   }
 }

@@ -200,6 +200,7 @@ export const STATUS_EXAMPLE: StatusReply = {
       bytes: 19008000,
       bytes_per_s: 5280.8,
       bus_load_percent: 15.8,
+      figures_interval_s: 5,
       frames_lost: { kernel: 0 },
       frames_sent: 0,
       send_failures: 0,
