@@ -225,6 +225,45 @@ describe('the bus', () => {
   });
 });
 
+describe('the load of a bus', async () => {
+  const loaded = await startService({
+    args: ['--db', join(directory, 'loads.db'), '--port', '0', '--host-interval', '500ms'],
+  });
+  after(() => loaded.stop());
+
+  test('is drawn from before the page was opened, goes on live, and is there again after a reload', async () => {
+    const history = await eventually(
+      () => loaded.history('component_type=CAN_BUS&component_id=sim&command_id=LOAD&order=asc'),
+      ({ length }) => length >= 8,
+    );
+    const firstS = history[0]!.timestamp;
+    const openedS = Date.now() / 1000;
+    assert.ok(openedS - firstS > 3);
+    const page = await browser.open(`${loaded.url}/#/bus`);
+    const chart = page.locator('[data-bus=sim] .chart');
+    const knownFromS = () =>
+      eventually(
+        async () => Number(await chart.getAttribute('data-known-from')),
+        (timeS) => timeS > 0 && timeS < openedS - 1,
+      );
+    // The history tells in spans of two seconds.
+    assert.ok(Math.abs((await knownFromS()) - firstS) <= 2);
+    const picture = () =>
+      chart
+        .locator('canvas')
+        .evaluate((canvas) => (canvas as unknown as { toDataURL(): string }).toDataURL());
+    const before = await picture();
+    await eventually(picture, (now) => now !== before);
+    await page.reload();
+    assert.ok(Math.abs((await knownFromS()) - firstS) <= 2);
+    // It has a view of its own: among the parts of the vehicle it isn't.
+    await page.evaluate("location.hash = '#/overview'");
+    await value(page, RPM).waitFor();
+    assert.equal(await page.locator('[data-signal^="CAN_BUS/"]').count(), 0);
+    await page.close();
+  });
+});
+
 describe('a log that is replayed', async () => {
   const drive = join(directory, 'drive.log');
   const signals = 10_000;

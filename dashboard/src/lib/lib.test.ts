@@ -130,7 +130,12 @@ test('the parts of a kart are found by what they are called and measured in', ()
 });
 
 test('of another vehicle all signals are shown, by component', () => {
-  const roles = findRoles([signalOf('PUMPS/COOLANT/FLOW', 'l/min'), signalOf('PUMPS/OIL/PRESSURE', 'kPa')]);
+  const ofBus = signalOf('CAN_BUS/can0/LOAD', '%');
+  const roles = findRoles([
+    signalOf('PUMPS/COOLANT/FLOW', 'l/min'),
+    ofBus,
+    signalOf('PUMPS/OIL/PRESSURE', 'kPa'),
+  ]);
   assert.equal(roles.speed, null);
   assert.deepEqual(roles.rest, [
     {

@@ -56,3 +56,12 @@ export const PLOT_PANES_MAX = 12;
 export const PLOT_SIGNALS_PER_PANE_MAX = 8;
 /** Frames that the trace of the bus keeps. */
 export const TRACE_ROWS_MAX = 2000;
+
+/** The load of a bus is drawn over so long a time, and what of it the history is asked for is told in so many points. */
+export const LOAD_SPAN_S = 600;
+export const LOAD_PAST_POINTS = 300;
+/** Its points are no closer than that, and as many are kept as are drawn then, and a few. */
+export const LOAD_STEP_S = 0.5;
+export const LOAD_POINTS_MAX = 1300;
+/** Where it is recorded less often than that the status tells more. */
+export const LOAD_INTERVAL_MAX_S = 60;

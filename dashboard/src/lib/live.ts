@@ -3,6 +3,8 @@ import {
   type CollectorStream,
   type OnColumns,
   type StreamSubscription,
+  type SubscribeOptions,
+  type SubscribeRequest,
 } from '../../../src/client/index.ts';
 import type { Api } from './api.ts';
 import { connection } from './connection.svelte.ts';
@@ -18,6 +20,13 @@ import {
 import type { SignalStore } from './signal-store.ts';
 import { ticks } from './ticks.svelte.ts';
 
+/** Who follows signals beside the store. */
+interface Follower {
+  readonly request: SubscribeRequest;
+  readonly onColumns: OnColumns;
+  readonly options: SubscribeOptions;
+}
+
 /**
  * Keeps the store up to date for as long as the page is there, whatever happens to the collector. Values come by the
  * stream; the state is asked for beside it each second, for rates, counts and what is stale, and more often where
@@ -31,8 +40,7 @@ export class Live {
   #hasStreamed = false;
   #tracked: readonly string[] = [];
   #track: StreamSubscription | null = null;
-  readonly #traces = new Set<OnColumns>();
-  readonly #traceSubscriptions = new Map<OnColumns, StreamSubscription>();
+  readonly #followers = new Map<Follower, StreamSubscription | null>();
   #timer = 0;
   #retryMs = RETRY_FIRST_MS;
   #isAsking = false;
@@ -64,15 +72,20 @@ export class Live {
     this.#subscribeTrack();
   }
 
+  /** Has what of these signals comes by the stream passed on, over every stream that there will be; gives what ends that. */
+  follow(request: SubscribeRequest, onColumns: OnColumns, options: SubscribeOptions = {}): () => void {
+    const follower = { request, onColumns, options };
+    this.#followers.set(follower, null);
+    this.#subscribe(follower);
+    return () => {
+      this.#followers.get(follower)?.unsubscribe();
+      this.#followers.delete(follower);
+    };
+  }
+
   /** Has every sample of every bus passed on; gives what ends that. */
   trace(onColumns: OnColumns): () => void {
-    this.#traces.add(onColumns);
-    if (this.#stream !== null) this.#subscribeTrace(onColumns);
-    return () => {
-      this.#traces.delete(onColumns);
-      this.#traceSubscriptions.get(onColumns)?.unsubscribe();
-      this.#traceSubscriptions.delete(onColumns);
-    };
+    return this.follow({ signals: ['**'], snapshot: false, resume: false }, onColumns);
   }
 
   async #ask(): Promise<void> {
@@ -133,7 +146,7 @@ export class Live {
       ticks.invalidate();
     });
     this.#subscribeTrack();
-    for (const onColumns of this.#traces) this.#subscribeTrace(onColumns);
+    for (const follower of this.#followers.keys()) this.#subscribe(follower);
   }
 
   #subscribeTrack(): void {
@@ -153,11 +166,9 @@ export class Live {
     );
   }
 
-  #subscribeTrace(onColumns: OnColumns): void {
-    const subscription = this.#stream!.subscribeColumns(
-      { signals: ['**'], snapshot: false, resume: false },
-      onColumns,
-    );
-    this.#traceSubscriptions.set(onColumns, subscription);
+  #subscribe(follower: Follower): void {
+    if (this.#stream === null) return;
+    const { request, onColumns, options } = follower;
+    this.#followers.set(follower, this.#stream.subscribeColumns(request, onColumns, options));
   }
 }

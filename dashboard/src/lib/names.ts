@@ -1,5 +1,10 @@
 /** Names of the protocol as people read them: MOTOR_LEFT_REAR is Motor left rear, IMU_TEMPERATURE IMU temperature. */
 
+/** The type of what is no part of a vehicle: the buses themselves, as the collector tells of them. */
+export const CAN_BUS_TYPE = 'CAN_BUS';
+/** What of them is measured as long as it isn't zero; the rest is told when it changes. */
+export const BUS_MEASURED: readonly string[] = ['LOAD', 'FRAME_RATE'];
+
 const KEPT = new Set([
   'RPM',
   'GPS',

@@ -1,3 +1,5 @@
+import { CAN_BUS_TYPE } from './names.ts';
+
 /**
  * Which signals play which part in a vehicle, from what they are called and measured in: so the kart gets its plan, and
  * another vehicle that has a speed, a position or batteries gets these, too. What has no part is shown by component.
@@ -178,8 +180,9 @@ function groupByComponent(candidates: readonly Candidate[]): [string, Candidate[
 function restOf(components: readonly [string, Candidate[]][], used: ReadonlySet<string>): Group[] {
   const groups = new Map<string, { component: string; keys: string[] }[]>();
   for (const [name, own] of components) {
-    if (used.has(name)) continue;
     const { type, component } = own[0]!;
+    // Buses have a view of their own.
+    if (used.has(name) || type === CAN_BUS_TYPE) continue;
     const group = groups.get(type) ?? [];
     group.push({ component, keys: own.map(({ key }) => key) });
     groups.set(type, group);

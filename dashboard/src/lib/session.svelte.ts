@@ -17,7 +17,6 @@ import { ticks } from './ticks.svelte.ts';
 export class Session {
   readonly api = new Api();
   readonly store = new SignalStore();
-  readonly loads = new BusLoads();
   protocol = $state.raw<ProtocolReply | null>(null);
   status = $state.raw<StatusReply | null>(null);
   gaps = $state.raw<readonly GapReply[]>([]);
@@ -35,6 +34,7 @@ export class Session {
   #rightsOf = '';
 
   readonly live = new Live(this.api, this.store);
+  readonly loads = new BusLoads(this.api, this.live, this.store);
 
   constructor() {
     ticks.onFrame(() => {

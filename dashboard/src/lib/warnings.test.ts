@@ -77,6 +77,16 @@ test('an address for all components of a type is no component that could be sile
   assert.deepEqual(titles({ signals: [all, signal('LIGHTS/REAR/MODE', 0)] }), []);
 });
 
+test('of buses their status tells, not that their figures come no more', () => {
+  const load = signal('CAN_BUS/can0/LOAD', 0, { arrivedMs: NOW_MS - 60_000 });
+  assert.deepEqual(titles({ signals: [load] }), []);
+  assert.deepEqual(titles({ signals: [load, signal('LIGHTS/REAR/MODE', 0)] }), []);
+  // Nor are they something that still comes.
+  const silent = signal('LIGHTS/FRONT/MODE', 0, { arrivedMs: NOW_MS - 9000 });
+  const still = signal('CAN_BUS/can0/LOAD', 0);
+  assert.deepEqual(titles({ signals: [silent, still] }), ['fault: Nothing comes any more']);
+});
+
 test("a motor's error is shown for a minute, and a status that is ok never", () => {
   const error = (valueName: string, ageS: number) =>
     ({

@@ -6,7 +6,7 @@ import {
   HOST_TEMPERATURE_WARN_C,
   TEMPERATURES_C,
 } from './limits.ts';
-import { readableComponent, readableName, readablePart } from './names.ts';
+import { CAN_BUS_TYPE, readableComponent, readableName, readablePart } from './names.ts';
 import type { Signal } from './signal-store.ts';
 import { formatAge, formatCount, formatDuration } from './units.ts';
 
@@ -52,7 +52,9 @@ export function findWarnings(sources: WarningSources): Warning[] {
 }
 
 function ofSignals(sources: WarningSources): Warning[] {
-  const { signals, nowMs } = sources;
+  const { nowMs } = sources;
+  // Of a bus its status tells; its figures come no more when it stands still.
+  const signals = sources.signals.filter(({ type }) => type !== CAN_BUS_TYPE);
   const warnings: Warning[] = [];
   for (const signal of signals) {
     if (signal.isStale(nowMs)) continue;
@@ -67,7 +69,7 @@ function ofSignals(sources: WarningSources): Warning[] {
       view: 'signals',
     });
   }
-  return [...ofEmergencies(signals, nowMs), ...warnings, ...ofSilence(sources)];
+  return [...ofEmergencies(signals, nowMs), ...warnings, ...ofSilence({ ...sources, signals })];
 }
 
 /** Those of one type together: a stop stops all motors. */

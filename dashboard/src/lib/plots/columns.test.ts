@@ -27,7 +27,8 @@ function pastOf(samples: readonly (readonly [number, number])[], stepS: number):
 }
 
 function source(parts: Partial<PlotSource>): PlotSource {
-  return { ring: null, past: null, silenceS: Number.POSITIVE_INFINITY, factor: 1, offset: 0, ...parts };
+  const silenceS = Number.POSITIVE_INFINITY;
+  return { ring: null, past: null, silenceS, staysAtZero: false, factor: 1, offset: 0, ...parts };
 }
 
 describe('near enough, a plot', () => {
@@ -65,6 +66,29 @@ describe('near enough, a plot', () => {
     assert.ok(between.length >= 4);
     assert.ok(between.every((value) => value === null));
   });
+
+  for (const [how, widthPx] of [
+    ['by sample', 1000],
+    ['by span', 20],
+  ] as const) {
+    test(`goes on over a silence at zero where that is not told again, ${how}`, () => {
+      const samples = [
+        [1, 0],
+        [21, 0],
+        [22, 3],
+        [42, 3],
+      ] as const;
+      const steady = source({ ring: ringOf(Array.from({ length: 43 }, (_, at) => [at, 0] as const)) });
+      const endings = (staysAtZero: boolean) => {
+        const still = source({ ring: ringOf(samples), silenceS: 2, staysAtZero });
+        const { times, signals } = makeColumns([still, steady], 0, 43, widthPx);
+        const ended = times.filter((_timeS, at) => signals[0]!.last[at] === null);
+        return [ended.some((timeS) => timeS < 21), ended.some((timeS) => timeS > 22)];
+      };
+      assert.deepEqual(endings(true), [false, true]);
+      assert.deepEqual(endings(false), [true, true]);
+    });
+  }
 
   test('shows values in the unit that was chosen', () => {
     const celsius = source({ ring: ringOf([[1, 100]]), factor: 1.8, offset: 32 });

@@ -18,8 +18,10 @@ export interface PlotSource {
   /** Samples since the page asked for them; null where it hasn't. */
   readonly ring: TimeRing | null;
   readonly past: Past | null;
-  /** A longer silence than that ends the line. */
+  /** A longer silence than that ends the line ... */
   readonly silenceS: number;
+  /** ... but not from 0 on, where nothing is told while it stays so. */
+  readonly staysAtZero: boolean;
   /** Shown is value * factor + offset. */
   readonly factor: number;
   readonly offset: number;
@@ -101,9 +103,11 @@ function sampleColumns(sources: readonly PlotSource[], fromS: number, toS: numbe
   const bySource = sources.map((source) => {
     const points = new Map<number, readonly [number | null, number | null, number | null]>();
     let beforeS = Number.NaN;
+    let isStill = false;
     const limitS = Math.max(source.silenceS, 1.5 * (source.past?.stepS ?? 0));
     visit(source, fromS, toS, (timeS, least, greatest, last) => {
-      if (timeS - beforeS > limitS) points.set(beforeS + AT_ONCE_S, ENDED);
+      if (timeS - beforeS > limitS && !isStill) points.set(beforeS + AT_ONCE_S, ENDED);
+      isStill = source.staysAtZero && last === 0;
       const { factor, offset } = source;
       points.set(timeS, [least * factor + offset, greatest * factor + offset, last * factor + offset]);
       beforeS = timeS;
@@ -152,16 +156,18 @@ function spanColumns(
     const greatest: Column = new Array(count).fill(undefined);
     const last: Column = new Array(count).fill(undefined);
     let beforeS = Number.NaN;
+    let isStill = false;
     const limitS = Math.max(source.silenceS, 1.5 * (source.past?.stepS ?? 0), 2 * stepS);
     visit(source, fromS, toS, (timeS, low, high, newest) => {
       const at = Math.floor(timeS / stepS) - first;
-      if (timeS - beforeS > limitS) {
+      if (timeS - beforeS > limitS && !isStill) {
         const from = Math.max(0, Math.floor(beforeS / stepS) - first + 1);
         for (let between = from; between < Math.min(at, count); between++) {
           least[between] = greatest[between] = last[between] = null;
         }
       }
       beforeS = timeS;
+      isStill = source.staysAtZero && newest === 0;
       if (at < 0 || at >= count) return;
       const [shownLow, shownHigh] = [low * factor + offset, high * factor + offset];
       const [knownLow, knownHigh] = [least[at], greatest[at]];

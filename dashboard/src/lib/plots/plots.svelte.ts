@@ -1,4 +1,5 @@
 import { PLOT_PANES_MAX, PLOT_SIGNALS_PER_PANE_MAX } from '../limits.ts';
+import { BUS_MEASURED, CAN_BUS_TYPE } from '../names.ts';
 import { route } from '../route.svelte.ts';
 import type { Session } from '../session.svelte.ts';
 import type { Signal } from '../signal-store.ts';
@@ -193,10 +194,16 @@ export class Plots {
       const signal = this.#session.store.get(key);
       const { factor, offset } = shownUnit(signal?.unit ?? null, choice);
       const rateHz = signal?.rateHz ?? 0;
+      const isOfBus = signal?.type === CAN_BUS_TYPE;
+      const isTold = isOfBus && !BUS_MEASURED.includes(signal.command);
       return {
         ring: signal?.track ?? null,
         past: this.history.get(key),
-        silenceS: rateHz > 0 ? Math.max(SILENT_LEAST_S, SILENT_INTERVALS / rateHz) : Number.POSITIVE_INFINITY,
+        silenceS:
+          rateHz > 0 && !isTold
+            ? Math.max(SILENT_LEAST_S, SILENT_INTERVALS / rateHz)
+            : Number.POSITIVE_INFINITY,
+        staysAtZero: isOfBus,
         factor,
         offset,
       };
