@@ -22,7 +22,13 @@ import { HostHealth } from './host/host-health.ts';
 import { HostReader } from './host/host-reader.ts';
 import { type HostSample, HostSignals } from './host/host-signals.ts';
 import { BusFigureRecorder, BusFigureSignals, type FigureSample } from './protocol/bus-figures.ts';
-import { BusSeries, BusSignals, busComponentIds, busSignalDefinitions } from './protocol/bus-signals.ts';
+import {
+  BusSeries,
+  BusSignals,
+  busComponentIds,
+  busSignalDefinitions,
+  isBusFigure,
+} from './protocol/bus-signals.ts';
 import { KartDecoder } from './protocol/kart-decoder.ts';
 import { ProtocolRegistry } from './protocol/protocol-registry.ts';
 import type { SampleBatch } from './protocol/sample-batch.ts';
@@ -129,7 +135,13 @@ export async function startPipeline(
   // stand beside what a vehicle says now.
   const hostIntervalMs = hostInterval(config);
   const configured = new Set(hostIntervalMs === null ? busNames : [...busNames, HOST_BUS_NAME]);
-  const states = stored.states.filter(({ series }) => configured.has(table.at(series).bus));
+  const figuresIntervals = new Map(
+    config.buses.map(({ name, spec }) => [name, figuresInterval(spec, hostIntervalMs)]),
+  );
+  const states = stored.states.filter(({ series: index }) => {
+    const series = table.at(index);
+    return configured.has(series.bus) && !(isBusFigure(series) && figuresIntervals.get(series.bus) === null);
+  });
   state.restore(states, wallClockUs());
   feed.begin(history.samples.firstSeq);
 
@@ -290,8 +302,7 @@ export async function startPipeline(
     });
     const commands = commandWatchOf(spec, config, table);
     const timeSync = timeSyncOf(bus, config, log);
-    // A log's are those of another time, at whatever pace it is replayed now.
-    const figuresIntervalMs = isLive(spec) ? hostIntervalMs : null;
+    const figuresIntervalMs = figuresIntervals.get(name)!;
     const source = { bus, decoder, commands, timeSync, series, figuresIntervalMs };
     endings.push(end.promise);
     return source;
@@ -373,6 +384,11 @@ function timeSyncIntervalMs(spec: BusUrl, timeSync: TimeSyncConfig | undefined):
   if (spec.kind === 'socketcan' && spec.timeSync === 'off') return null;
   if (timeSync.interval !== TIME_SYNC_SIMULATED) return timeSync.interval;
   return spec.kind === 'sim' ? TIME_SYNC_SIMULATED_MS : null;
+}
+
+/** How often a bus's figures are recorded; a log's are those of another time, at whatever pace it is replayed now. */
+function figuresInterval(spec: BusUrl, hostIntervalMs: number | null): number | null {
+  return isLive(spec) ? hostIntervalMs : null;
 }
 
 function figureRecorderOf(

@@ -3,7 +3,7 @@ import { CONTROLLER_STATES, type ControllerState } from '../bus/error-frame.ts';
 import { MESSAGE_TYPE, VALUE_TYPE } from './kart-codec.ts';
 import { ownSeries } from './own-series.ts';
 import { ALL_COMPONENTS, type ComponentTypeDefinition, ID_COUNT } from './proto-files.ts';
-import type { Series, SeriesTable } from './series-table.ts';
+import type { Series, SeriesKey, SeriesTable } from './series-table.ts';
 
 /**
  * What the collector itself knows of a bus, as signals beside those of the vehicle: CAN_BUS/can0/STATE and so on, as its
@@ -86,6 +86,11 @@ function hash(text: string): number {
   let value = 0x811c_9dc5;
   for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x0100_0193) >>> 0;
   return value;
+}
+
+/** Whether it is one of those that are measured, not told by a controller. */
+export function isBusFigure({ componentType, commandId }: SeriesKey): boolean {
+  return componentType === CAN_BUS_TYPE && commandId >= BUS_QUANTITY.LOAD;
 }
 
 /** The series of a bus's own signals, which it gives their places when they are first asked for. */
