@@ -19,8 +19,8 @@ async function start(t: TestContext, cwd: string, ...args: string[]): Promise<Se
   return service;
 }
 
-const valuesOf = (samples: readonly SampleReply[], command: string) =>
-  samples.filter(({ command_id }) => command_id === command).map(({ value }) => value);
+const of = (samples: readonly SampleReply[], command: string) =>
+  samples.filter(({ command_id }) => command_id === command);
 
 test('the load of a live bus is a signal like any other; a log that is replayed has none', async (t) => {
   const cwd = temporaryDirectory(t);
@@ -53,12 +53,19 @@ test('the load of a live bus is a signal like any other; a log that is replayed 
   ]);
   // So many frames of 8 bytes, stuff bits and all, of 500 kbit/s.
   const samples = await service.history(`${OF_BUSES}&bus=sim`);
-  const [loads, rates] = [valuesOf(samples, 'LOAD'), valuesOf(samples, 'FRAME_RATE')];
-  for (const [at, percent] of loads.entries()) {
-    const bitsPerFrame = (percent / 100) * (500_000 / rates[at]!);
-    assert.ok(bitsPerFrame > 108 && bitsPerFrame < 135, `${percent} %, ${rates[at]} frames/s`);
+  const rates = new Map(of(samples, 'FRAME_RATE').map(({ timestamp, value }) => [timestamp, value]));
+  // In an interval in which the machine did something else none may have come.
+  const loads = of(samples, 'LOAD').filter(({ value }) => value > 0);
+  assert.ok(loads.length > 0);
+  for (const { timestamp, value } of loads) {
+    const bitsPerFrame = (value / 100) * (500_000 / rates.get(timestamp)!);
+    assert.ok(bitsPerFrame > 108 && bitsPerFrame < 135, `${value} %, ${rates.get(timestamp)} frames/s`);
   }
-  assert.deepEqual(valuesOf(samples, 'FRAMES_LOST'), [0], 'what stays is told once');
+  assert.deepEqual(
+    of(samples, 'FRAMES_LOST').map(({ value }) => value),
+    [0],
+    'what stays is told once',
+  );
 
   const { signals } = await client.series({ signals: [LOAD, FRAME_RATE], points: 10 });
   assert.ok(signals.every(({ count }) => count.reduce((sum, each) => sum + each) >= 10));
@@ -95,8 +102,7 @@ test('where the health of the machine is not recorded, nor are they, nor is the 
   );
   await before.stop();
   const service = await start(t, cwd, '--host-interval', 'off');
-  const { buses } = await eventually(service.status, (status) => status.buses[0]!.frames_per_s > 0);
-  assert.ok(buses[0]!.bus_load_percent! > 0);
+  const { buses } = await eventually(service.status, (status) => status.buses[0]!.bus_load_percent! > 0);
   assert.equal(buses[0]!.figures_interval_s, null);
   assert.equal((await service.state()).components.CAN_BUS, undefined);
   const told = await service.history(OF_BUSES);

@@ -147,6 +147,7 @@ export class Bus {
     this.#options = options;
     this.name = options.name;
     this.spec = options.spec;
+    this.#traffic.setBitrates(bitratesOf(options.spec, {}));
     this.#controller = new ControllerMonitor({
       onChange: (change, message) => this.#logController(change, message),
       onBusOff: (fromUs, toUs) => this.#takeBusOff(fromUs, toUs),
