@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { parseBusUrl } from '../src/bus/bus-url.ts';
 import { KEEP_EVERYTHING } from '../src/history/retention.ts';
-import { startPipeline } from '../src/pipeline.ts';
+import { startPipeline } from '../src/pipeline/pipeline.ts';
 
 /**
  * The collector's whole path over a log: bus worker, decoder, state, history, until every sample is

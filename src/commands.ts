@@ -3,7 +3,7 @@ import { isLive } from './bus/bus-url.ts';
 import { AuditLog } from './commands/audit-log.ts';
 import { CommandService } from './commands/command-service.ts';
 import type { CommandsConfig } from './config/schema.ts';
-import type { Pipeline } from './pipeline.ts';
+import type { Pipeline } from './pipeline/pipeline.ts';
 
 /** What sends commands to the pipeline's buses; null where they are off. */
 export function createCommands(

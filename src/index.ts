@@ -12,7 +12,7 @@ export type {
 } from './history/history-query.ts';
 export { type HistoryOptions, PersistentTelemetryStore } from './history/persistent-telemetry-store.ts';
 export { type Collector, startCollector } from './main.ts';
-export { type Pipeline, startPipeline } from './pipeline.ts';
+export { type Pipeline, startPipeline } from './pipeline/pipeline.ts';
 export {
   CanInterface,
   type CanInterfaceOptions,

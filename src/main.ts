@@ -4,7 +4,7 @@ import { createServer } from './api/server.ts';
 import { createCommands } from './commands.ts';
 import type { EffectiveSetting } from './config/load-config.ts';
 import type { CollectorConfig } from './config/schema.ts';
-import { type Pipeline, startPipeline } from './pipeline.ts';
+import { type Pipeline, startPipeline } from './pipeline/pipeline.ts';
 import { statusReporter } from './status.ts';
 import { VERSION } from './version.ts';
 

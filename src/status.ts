@@ -8,7 +8,8 @@ import type { IdTraffic } from './bus/traffic-meter.ts';
 import type { CommandService } from './commands/command-service.ts';
 import type { CollectorConfig } from './config/schema.ts';
 import { readTemperatureC } from './host/temperature.ts';
-import type { Pipeline, Source } from './pipeline.ts';
+import type { Pipeline } from './pipeline/pipeline.ts';
+import type { Source } from './pipeline/source.ts';
 import { NO_PONGS_PASSED_OVER } from './protocol/time-master.ts';
 import type { TimeSyncStatus } from './protocol/time-sync.ts';
 import {

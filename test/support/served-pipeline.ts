@@ -9,7 +9,7 @@ import { ApiSecurity } from '../../src/api/security/api-security.ts';
 import { type ApiServer, createServer } from '../../src/api/server.ts';
 import type { ApiSources } from '../../src/api/sources.ts';
 import { effectiveSettings, loadConfig } from '../../src/config/load-config.ts';
-import { type Pipeline, startPipeline } from '../../src/pipeline.ts';
+import { type Pipeline, startPipeline } from '../../src/pipeline/pipeline.ts';
 import { statusReporter } from '../../src/status.ts';
 import { VERSION } from '../../src/version.ts';
 import { type Cleanup, temporaryDirectory } from './temporary-directory.ts';

@@ -5,12 +5,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { logLine } from '../test/support/served-pipeline.ts';
-import { temporaryDirectory } from '../test/support/temporary-directory.ts';
-import type { SampleReply } from './api/schemas.ts';
-import { loadConfig } from './config/load-config.ts';
+import { logLine } from '../../test/support/served-pipeline.ts';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import type { SampleReply } from '../api/schemas.ts';
+import { loadConfig } from '../config/load-config.ts';
+import { SAMPLE_BATCH_SAMPLES_MAX, SAMPLE_BATCHES_MAX } from '../shared/limits.ts';
 import { type Pipeline, startPipeline } from './pipeline.ts';
-import { SAMPLE_BATCH_SAMPLES_MAX, SAMPLE_BATCHES_MAX } from './shared/limits.ts';
 
 const FIRST_US = 1_764_000_000_123_456;
 const RPM = '48 00 00 01 40 00 04 B0';
