@@ -320,8 +320,8 @@ export const STREAM_MESSAGE_BYTES_MAX = 16 * 1024;
 export const STREAM_PING_BYTES_MAX = 512;
 
 /**
- * Messages that a client may send: so many at once, and so many a second after that. A message that is wrong counts as
- * STREAM_MESSAGE_WRONG_COST. Who sends more is cut off.
+ * Messages that a client may send, pings and pongs of WebSocket's own included: so many at once, and so many a second after
+ * that. A message that is wrong counts as STREAM_MESSAGE_WRONG_COST. Who sends more is cut off.
  */
 export const STREAM_MESSAGES_AT_ONCE_MAX = 2 * STREAM_SUBSCRIPTIONS_MAX;
 export const STREAM_MESSAGES_PER_S_MAX = 20;

@@ -101,6 +101,13 @@ export class StreamClient implements SubscriptionClient {
     }
   }
 
+  /** It sent a ping or pong of WebSocket's own, which `ws` answers: two million a second would keep all others waiting. */
+  receivePing(): void {
+    if (this.#isClosing) return;
+    this.isAlive();
+    this.#isAllowed(1);
+  }
+
   #obey(message: ClientMessage): void {
     if (!this.#isAllowed(1)) return;
     switch (message.type) {

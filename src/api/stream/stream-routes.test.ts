@@ -189,8 +189,14 @@ describe('/api/stream', () => {
     for (let at = 0; at < 4 * wrongAllowed; at++) wrong.send('nonsense');
     assert.equal(await wrong.closed(), 1008);
     assert.ok(wrong.told.filter(({ type }) => type === 'error').length >= wrongAllowed);
+    // Of WebSocket's own kind, which the library answers, or passes over, by itself.
+    for (const kind of ['ping', 'pong'] as const) {
+      const pinging = await StreamSocket.open(url);
+      for (let at = 0; at < 2 * STREAM_MESSAGES_AT_ONCE_MAX; at++) pinging.webSocket[kind]();
+      assert.equal(await pinging.closed(), 1008);
+    }
     const { clients, clients_abusive } = server.streamStats();
-    assert.deepEqual([clients, clients_abusive], [0, 2]);
+    assert.deepEqual([clients, clients_abusive], [0, 4]);
   });
 
   test('closes who breaks the protocol of WebSocket, and goes on for others', async (t) => {

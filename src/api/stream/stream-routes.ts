@@ -63,9 +63,12 @@ const EventsQuerySchema = Type.Object(
 
 const WEB_SOCKET_OPTIONS: NonNullable<fastifyWebSocket.WebsocketPluginOptions['options']> & {
   readonly closeTimeout: number;
+  readonly maxPendingAutoPongs: number;
 } = {
   maxPayload: STREAM_MESSAGE_BYTES_MAX,
   closeTimeout: STREAM_CLOSE_MS,
+  // Pings count as messages: who sends too many is told why it is closed, and counted.
+  maxPendingAutoPongs: 0,
   // Samples of 20 Hz compress well, but each client's by itself: 200 of them would take more than a core.
   perMessageDeflate: false,
   handleProtocols: (offered) => (offered.has(STREAM_PROTOCOL) ? STREAM_PROTOCOL : false),
@@ -151,7 +154,8 @@ function serveWebSocket(
       client.close(CLOSE.INTERNAL, 'the message failed inside the service');
     }
   });
-  webSocket.on('pong', () => client.isAlive());
+  webSocket.on('ping', () => client.receivePing());
+  webSocket.on('pong', () => client.receivePing());
   webSocket.on('close', () => hub.disconnect(client));
   socket.on('drain', () => hub.wake());
 }
