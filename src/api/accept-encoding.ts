@@ -1,3 +1,5 @@
+import { weightsOf } from './weights.ts';
+
 /** What answers can be compressed with, the better first: zstd is smaller and quicker than gzip on every answer of ours. */
 export const ENCODINGS = ['zstd', 'gzip'] as const;
 export type Encoding = (typeof ENCODINGS)[number];
@@ -8,7 +10,8 @@ export type Encoding = (typeof ENCODINGS)[number];
  */
 export function encodingOf(acceptEncoding: string | undefined): Encoding | null {
   if (acceptEncoding === undefined) return null;
-  const weights = weightsOf(acceptEncoding);
+  // Its name of long ago (RFC 9110, section 8.4.1.3).
+  const weights = weightsOf(acceptEncoding.replace(/\bx-gzip\b/gi, 'gzip'));
   const any = weights.get('*') ?? 0;
   let best: Encoding | null = null;
   // What isn't compressed is always allowed, but last, unless the client gives it a weight.
@@ -22,16 +25,4 @@ export function encodingOf(acceptEncoding: string | undefined): Encoding | null 
     }
   }
   return best;
-}
-
-/** The weight of each coding, 0 to 1, in lower case. A weight that is none counts as 0: what isn't understood isn't used. */
-function weightsOf(acceptEncoding: string): Map<string, number> {
-  const weights = new Map<string, number>();
-  for (const part of acceptEncoding.toLowerCase().split(',')) {
-    const [name = '', ...parameters] = part.split(';').map((piece) => piece.trim());
-    const q = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2);
-    const weight = q === undefined ? 1 : /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(q) ? Number(q) : 0;
-    weights.set(name === 'x-gzip' ? 'gzip' : name, weight);
-  }
-  return weights;
 }
