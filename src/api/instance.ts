@@ -1,13 +1,10 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify from 'fastify';
-import { API_BODY_BYTES_MAX } from '../shared/limits.ts';
+import { API_BODY_BYTES_MAX, API_PATH_PART_CHARS_MAX } from '../shared/limits.ts';
 import type { ApiSecurity } from './security/api-security.ts';
 import { createGuardedServer } from './security/http-server.ts';
 import { refuseUrl } from './security/unroutable.ts';
 import { explainValidation } from './validation.ts';
-
-/** Characters of one path parameter at most. */
-const PATH_PARAMETER_CHARS_MAX = 200;
 
 export type ApiInstance = ReturnType<typeof createInstance>;
 
@@ -29,7 +26,7 @@ export function createInstance(security: ApiSecurity) {
     clientErrorHandler: () => {},
     // What the router refuses never comes to the error handler.
     frameworkErrors: (error, _request, reply) => refuseUrl(security, error, reply),
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: PATH_PARAMETER_CHARS_MAX },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: API_PATH_PART_CHARS_MAX },
     schemaErrorFormatter: explainValidation,
     ajv: {
       customOptions: { coerceTypes: 'array', removeAdditional: false, allErrors: false, verbose: true },

@@ -531,6 +531,9 @@ export const API_STALLED_MS = 30_000;
 export const API_HEAD_BYTES_MAX = 16 * 1024;
 export const API_BODY_BYTES_MAX = 64 * 1024;
 
+/** Characters of one part of a path that is a parameter. The longest name, of a bus, has 32. */
+export const API_PATH_PART_CHARS_MAX = 200;
+
 /** Exports (streams of samples) at once; each has a page of samples, 1 MB, in memory. One more is answered 503. */
 export const API_EXPORTS_MAX = 8;
 

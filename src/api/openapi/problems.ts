@@ -1,5 +1,7 @@
 import {
   API_EXPORTS_MAX,
+  API_PATH_PART_CHARS_MAX,
+  COMMAND_BODY_BYTES_MAX,
   COMMANDS_PER_SECOND_MAX,
   COMMANDS_WAITING_MAX,
   HISTORY_QUERIES_WAITING_MAX,
@@ -58,11 +60,11 @@ export const PROBLEMS = {
   },
   URL_INVALID: {
     when: 'the path has a % that two hexadecimal digits of UTF-8 do not follow',
-    message: "'/api/protocol/%E0%A4%A' is not a valid url component",
+    message: 'Expected each % in the path to be followed by two hexadecimal digits, of UTF-8.',
   },
   URL_TOO_LONG: {
-    when: 'a part of the path has more than 200 characters',
-    message: "'/api/protocol/MMM…' is exceeding the max param length",
+    when: `a part of the path has more than ${API_PATH_PART_CHARS_MAX} characters`,
+    message: `Expected each part of the path to have at most ${API_PATH_PART_CHARS_MAX} characters.`,
   },
   HISTORY_READ_FAILED: {
     when: 'the history could not be read; the log of the service says why',
@@ -96,9 +98,12 @@ export const PROBLEMS = {
   },
   BODY_INVALID: {
     when: 'the body is empty, or no JSON',
-    message: "Body cannot be empty when content-type is set to 'application/json'",
+    message: 'Expected a body of JSON, found none.',
   },
-  BODY_TOO_LARGE: { when: 'the body has too many bytes', message: 'Request body is too large' },
+  BODY_TOO_LARGE: {
+    when: 'the body has too many bytes',
+    message: `Expected a body of at most ${COMMAND_BODY_BYTES_MAX} bytes.`,
+  },
   BODY_NOT_JSON: {
     when: 'the body is not said to be JSON',
     message: 'Expected a body of JSON, with the header Content-Type: application/json, found "text/plain".',
