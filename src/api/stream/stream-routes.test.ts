@@ -390,6 +390,17 @@ class EventReader {
 }
 
 describe('/api/events', () => {
+  test('answers HEAD with its head alone, and takes in no client', async (t) => {
+    const { server, url } = await serve(t);
+    const head = await fetch(`${url}/api/events`, { method: 'HEAD' });
+    assert.deepEqual(
+      [head.status, head.headers.get('content-type'), await head.text()],
+      [200, 'text/event-stream; charset=utf-8', ''],
+    );
+    assert.equal((await fetch(`${url}/api/events?max_hz=0`, { method: 'HEAD' })).status, 400);
+    assert.equal(server.streamStats().clients_accepted, 0);
+  });
+
   test('tells the same as events, and goes on after the last one that was seen', async (t) => {
     const { rig, server, url } = await serve(t);
     const [rpm, brake] = [rig.addSeries(), rig.addSeries({ commandId: 3 })];

@@ -164,7 +164,6 @@ function eventsRoute(api: ApiInstance, { registry }: ApiSources, hub: StreamHub)
   api.route({
     method: 'GET',
     url: '/api/events',
-    exposeHeadRoute: false,
     schema: { ...EVENTS_DESCRIPTION, querystring: EventsQuerySchema },
     config: { scope: 'read' },
     handler: (request, reply) => {
@@ -199,6 +198,10 @@ function serveEvents(hub: StreamHub, asked: SubscriptionRequest, reply: FastifyR
     // Asks nginx not to gather what it passes on.
     'x-accel-buffering': 'no',
   });
+  if (reply.request.method === 'HEAD') {
+    raw.end();
+    return;
+  }
   outlet.retryAfter(EVENTS_RETRY_MS);
   const client = hub.connect(outlet);
   raw.on('close', () => hub.disconnect(client));
