@@ -13,7 +13,8 @@ export function explainValidation(errors: FastifySchemaValidationError[], where:
   if (error.keyword === 'required') {
     return new Error(`Expected the parameter ${String(error.params.missingProperty)}, found none.`);
   }
-  const name = error.instancePath.slice(1) || where;
+  // One of a list is called by the list's name.
+  const name = error.instancePath.slice(1).replace(/\/\d+$/, '') || where;
   return new Error(
     `Expected ${name} to be ${describeSchema(error.parentSchema)}, found ${shown(error.data)}.`,
   );

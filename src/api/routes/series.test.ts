@@ -61,6 +61,11 @@ test('a time without samples is empty, and without a time the last hour is meant
   assert.ok(Math.abs(lastHour.to - Date.now() / 1000) < 30);
 });
 
+test('no two spans begin at the same time, however many are asked for', async () => {
+  const path = `/api/series?${RPM}&from=0&to=0.000003&points=10000`;
+  assert.deepEqual((await served.getAs(SeriesSchema, path)).timestamps, [0, 0.000001, 0.000002]);
+});
+
 for (const [query, expected] of [
   ['', /Expected the parameter signal, found none/],
   [

@@ -113,7 +113,8 @@ function seriesQuery(registry: ProtocolRegistry, parameters: Static<typeof Serie
     bus,
     fromUs,
     toUs,
-    points,
+    // A span is a microsecond at least: of shorter ones several would begin at the same time.
+    points: Math.min(points, toUs - fromUs),
   };
 }
 

@@ -445,9 +445,9 @@ describe('/api/events', () => {
 
   test('refuses what it does not know, as JSON', async (t) => {
     const { server, url } = await serve(t);
-    for (const [query, code] of [
+    for (const [query, code, message = /^\S/] of [
       ['signal=MOTORS', 'SIGNAL_INVALID'],
-      ['signal=', 'QUERY_INVALID'],
+      ['signal=', 'QUERY_INVALID', /^Expected signal to be text of 1 to 120 characters, found ""\.$/],
       ['max_hz=0', 'QUERY_INVALID'],
       ['max_hz=1001', 'QUERY_INVALID'],
       ['since=-1', 'QUERY_INVALID'],
@@ -455,11 +455,12 @@ describe('/api/events', () => {
       ['message_type=WISH', 'MESSAGE_TYPE_UNKNOWN'],
       ['id=a', 'QUERY_INVALID'],
       ['encoding=binary', 'QUERY_INVALID'],
-    ]) {
+    ] as const) {
       const response = await fetch(`${url}/api/events?${query}`);
       const reply = await response.json();
       assertIs(ErrorSchema, reply);
       assert.deepEqual([response.status, reply.code], [400, code], query);
+      assert.match(reply.message, message);
     }
     assert.equal(server.streamStats().clients_accepted, 0);
     assert.equal(server.streamStats().selections.used, 0);
