@@ -232,13 +232,35 @@ describe('the client throws', () => {
     });
   });
 
+  test('REPLY_INVALID where what answers has JSON of its own, or nothing to say', async (t) => {
+    for (const [statusCode, body] of [
+      [200, '{"status": "fine"}'],
+      [200, 'null'],
+      [200, '7'],
+      [200, ''],
+      [204, ''],
+    ] as const) {
+      const other = createServer((_, response) =>
+        response.writeHead(statusCode, { 'content-type': 'application/json' }).end(body),
+      );
+      const client = new CollectorClient({ url: await listening(t, other) });
+      for (const samples of [client.history(), client.export()]) {
+        const isRefused = { name: 'CollectorClientError', statusCode, code: 'REPLY_INVALID' };
+        await assert.rejects(samples.next(), isRefused, `${statusCode} ${body}`);
+      }
+      if (body.startsWith('{')) continue;
+      await assert.rejects(client.state(), { name: 'CollectorClientError', code: 'REPLY_INVALID' });
+    }
+  });
+
   test('where an export breaks off, after what came before', async (t) => {
     const line = JSON.stringify({ seq: 7 });
+    const head = { 'content-type': 'application/x-ndjson; charset=utf-8' };
     const broken = createServer((_, response) => {
-      response.writeHead(200).write(`${line}\n{"seq":`, () => response.destroy());
+      response.writeHead(200, head).write(`${line}\n{"seq":`, () => response.destroy());
     });
-    const cut = createServer((_, response) => response.writeHead(200).end(`${line}\n{"seq":`));
-    const endless = createServer((_, response) => response.writeHead(200).end('x'.repeat(100_000)));
+    const cut = createServer((_, response) => response.writeHead(200, head).end(`${line}\n{"seq":`));
+    const endless = createServer((_, response) => response.writeHead(200, head).end('x'.repeat(100_000)));
     for (const [server, code, seqs] of [
       [broken, 'UNREACHABLE', [7]],
       [cut, 'REPLY_INVALID', [7]],

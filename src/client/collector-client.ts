@@ -23,7 +23,7 @@ import {
   type StateQuery,
 } from './query.ts';
 import { samplesOfLines } from './sample-lines.ts';
-import { type CallOptions, type Endpoint, requestBytes, requestJson } from './transport.ts';
+import { type CallOptions, type Endpoint, notTheService, requestBytes, requestJson } from './transport.ts';
 import type { WebSocketConstructor } from './web-socket.ts';
 
 export interface CollectorClientOptions {
@@ -83,8 +83,9 @@ export class CollectorClient {
   /** Past samples: one page, of 100 where no `limit` is given, of 10,000 at most. */
   async historyPage(query: SampleQuery = {}, options: CallOptions = {}): Promise<HistoryPage> {
     const path = `api/state/history${queryString(query)}`;
-    const { value, headers } = await requestJson<SampleReply[]>(this.#endpoint, { path }, options);
-    return { samples: value, cursor: nextCursor(headers.get('link')) };
+    const { value, response } = await requestJson<SampleReply[]>(this.#endpoint, { path }, options);
+    if (!Array.isArray(value)) throw notTheService('a list of samples', response);
+    return { samples: value, cursor: nextCursor(response.headers.get('link')) };
   }
 
   /**

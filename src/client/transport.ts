@@ -21,6 +21,7 @@ export interface CallOptions {
 
 export interface ApiRequest {
   readonly path: string;
+  /** The media type that is asked for; JSON by default. */
   readonly accept?: string;
   /** Sent as JSON, by POST. */
   readonly body?: object;
@@ -29,7 +30,7 @@ export interface ApiRequest {
 /** An answer with what it says. */
 export interface JsonAnswer<T> {
   readonly value: T;
-  readonly headers: Headers;
+  readonly response: Response;
 }
 
 /** Asks, and takes the answer's JSON. Throws CollectorClientError, or the reason of the caller's signal. */
@@ -42,7 +43,7 @@ export async function requestJson<T>(
   try {
     const response = await send(endpoint, request, call);
     const text = await call.until(response.text());
-    return { value: parseReply(text, response) as T, headers: response.headers };
+    return { value: parseReply(text, response) as T, response };
   } finally {
     call.end();
   }
@@ -50,18 +51,23 @@ export async function requestJson<T>(
 
 /**
  * Asks, and gives the bytes of the answer as they come. Who leaves the loop early ends the request.
- * Throws as requestJson() does, also where the answer breaks off.
+ * Throws as requestJson() does, also where the answer is of another type, or breaks off.
  */
 export async function* requestBytes(
   endpoint: Endpoint,
-  request: ApiRequest,
+  request: ApiRequest & { readonly accept: string },
   options: CallOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const call = beginCall(placeOf(endpoint, request), options);
   try {
     const response = await send(endpoint, request, call);
     call.stopTimer();
-    const reader = response.body!.getReader();
+    const { body } = response;
+    // What is empty, or of another program, isn't the end of an export.
+    if (body === null || !typeOf(response).startsWith(request.accept)) {
+      throw notTheService(request.accept, response);
+    }
+    const reader = body.getReader();
     for (;;) {
       const { done, value } = await call.until(reader.read());
       if (done) return;
@@ -110,14 +116,30 @@ function errorReply(text: string): Pick<ErrorReply, 'code' | 'message'> | null {
   }
 }
 
-function parseReply(text: string, response: Response): unknown {
+/** An object or a list: all that the API's JSON ever is. */
+function parseReply(text: string, response: Response): object {
+  let reply: unknown;
   try {
-    return JSON.parse(text);
+    reply = JSON.parse(text);
   } catch (cause) {
-    const type = response.headers.get('content-type') ?? 'something';
-    const message = `Expected JSON from ${response.url}, found ${type}: is that the collector's address?`;
-    throw new CollectorClientError(response.status, 'REPLY_INVALID', message, { cause });
+    throw notTheService('JSON', response, { cause });
   }
+  if (typeof reply !== 'object' || reply === null) throw notTheService('an object of JSON', response);
+  return reply;
+}
+
+/** For an answer of success that the service doesn't give. */
+export function notTheService(
+  expected: string,
+  response: Response,
+  options: ErrorOptions = {},
+): CollectorClientError {
+  const message = `Expected ${expected} from ${response.url}, found ${typeOf(response)}: is that the collector's address?`;
+  return new CollectorClientError(response.status, 'REPLY_INVALID', message, options);
+}
+
+function typeOf({ headers }: Response): string {
+  return headers.get('content-type') || 'nothing';
 }
 
 /** For messages: what may be long, or nobody's business, is left out. */
