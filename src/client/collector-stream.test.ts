@@ -224,6 +224,20 @@ describe('a stream', () => {
     ]);
   });
 
+  test('begins anew where the service has another history, and goes on from there', async (t) => {
+    const { fake, stream } = await openStream(t);
+    stream.subscribe({ signals: SIGNALS, since: 1000 }, () => {});
+    const sinces = [];
+    for (const newest of [5, 5000]) {
+      const connection = await fake.connection();
+      connection.hello(newest);
+      const message = await accept(connection, newest);
+      sinces.push('since' in message && message.since);
+      connection.cut();
+    }
+    assert.deepEqual(sinces, [1000, 5]);
+  });
+
   test('gives up a connection on which nothing comes for two heartbeats, and keeps one on which they do', async (t) => {
     const { fake, stream, until } = await openStream(t);
     const lost = until('waiting');
@@ -284,7 +298,7 @@ describe('a stream', () => {
     const bytes = encodeBinaryMessage({ cause: 2, ordinal: 1, seq: 1 }, [
       { timestampUs: 1, rawValue: 1, seq: 1, series: 99 },
     ]);
-    for (const nonsense of ['{', 'null', bytes, new Uint8Array(3)]) {
+    for (const nonsense of ['{', 'null', '{"type":"hello"}', bytes, new Uint8Array(3)]) {
       const connection = await fake.connection();
       connection.hello();
       connection.send(nonsense);

@@ -82,6 +82,7 @@ export class StreamConnection {
 
   #takeText(message: ServerMessage): void {
     if (message.type === 'hello') {
+      if (!(message.heartbeat_s > 0)) throw new Error(`a heartbeat each ${message.heartbeat_s} s`);
       this.#watchHeartbeats(message.heartbeat_s * 1000);
       this.#listener.onHello(message);
     } else if (message.type === 'series') {

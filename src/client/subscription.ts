@@ -128,8 +128,9 @@ export class Subscription implements StreamSubscription {
     this.#isAccepted = true;
     this.signals = signals;
     this.ordinal = ordinal;
-    // Unless it is to be caught up with, what came before isn't asked for.
-    this.#seq ??= seq;
+    // Unless it is to be caught up with, what came before isn't asked for. A number beyond the newest is of another history,
+    // of which nothing counts: kept, it would pass over samples once this one has come as far.
+    this.#seq = Math.min(this.#seq ?? seq, seq);
   }
 
   takeSamples(message: SamplesMessage): void {
