@@ -521,6 +521,12 @@ export const API_REQUEST_TIMEOUT_MS = 10_000;
 /** How often sockets are looked at for these two. */
 export const API_TIMEOUT_CHECK_MS = 500;
 
+/**
+ * Requests that a client may send over one connection ahead of their answers. Browsers wait for each, and load generators
+ * send ten; a client that sends thousands at once would have a second of the main thread until another is looked at.
+ */
+export const API_REQUESTS_AHEAD_MAX = 32;
+
 /** How long an idle connection is kept: longer than the minute for which proxies keep theirs, so that they close first. */
 export const API_KEEP_ALIVE_MS = 72_000;
 

@@ -68,7 +68,12 @@ export class ClientSockets {
 
   /** Whether a request is being answered over the socket. */
   isBusy(socket: Socket): boolean {
-    return (this.#bySocket.get(socket)?.requests ?? 0) > 0;
+    return this.unanswered(socket) > 0;
+  }
+
+  /** Requests over the socket that aren't answered yet. */
+  unanswered(socket: Socket): number {
+    return this.#bySocket.get(socket)?.requests ?? 0;
   }
 
   /** From now until the reply is over, which that to an upgrade is when the socket is closed, the socket isn't idle. */

@@ -5,7 +5,7 @@ import { after, describe, type TestContext, test } from 'node:test';
 import { securedServer } from '../../../test/support/secured-server.ts';
 import { servePipeline } from '../../../test/support/served-pipeline.ts';
 import { eventually } from '../../../test/support/service.ts';
-import { API_HEAD_BYTES_MAX } from '../../shared/limits.ts';
+import { API_HEAD_BYTES_MAX, API_REQUESTS_AHEAD_MAX } from '../../shared/limits.ts';
 import type { ApiLimits } from './api-security.ts';
 
 const served = await servePipeline({ after }, '');
@@ -90,14 +90,14 @@ describe('an answer', { concurrency: true }, () => {
       async () => security.status(),
       ({ unsent_bytes }) => unsent_bytes.used > 0,
     );
-    const status = await eventually(
+    await eventually(
       async () => security.status(),
       ({ sockets }) => sockets.stalled === 1,
     );
-    assert.equal(status.unsent_bytes.used, 0);
+    // Once the socket has closed.
     await eventually(
       async () => security.status(),
-      ({ sockets }) => sockets.used === 0,
+      ({ sockets, unsent_bytes }) => sockets.used === 0 && unsent_bytes.used === 0,
     );
   });
 
@@ -193,6 +193,26 @@ describe('what is no HTTP', () => {
       assert.deepEqual([malformed, too_large], statusCode === 431 ? [0, 1] : [1, 0]);
     });
   }
+});
+
+describe('requests ahead of their answers', () => {
+  const READY = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n';
+
+  test('are answered in turn, as many as there may be', async (t) => {
+    const { open } = await serve(t);
+    const last = READY.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n');
+    const text = await answerTo(open(), READY.repeat(API_REQUESTS_AHEAD_MAX - 1) + last);
+    assert.equal(text.match(/HTTP\/1\.1 200/g)?.length, API_REQUESTS_AHEAD_MAX);
+  });
+
+  test('beyond that end the connection, whatever they ask, and are looked at no more', async (t) => {
+    const { open, security } = await serve(t);
+    for (const [times, request] of [READY, READY.replace('localhost', 'other.example')].entries()) {
+      await answerTo(open(), request.repeat(1000));
+      const { requests, refused } = security.status();
+      assert.deepEqual([refused.rate, requests], [times + 1, (times + 1) * API_REQUESTS_AHEAD_MAX]);
+    }
+  });
 });
 
 describe('sockets', () => {

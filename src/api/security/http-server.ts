@@ -4,12 +4,13 @@ import {
   type RequestListener,
   type Server,
   type ServerOptions,
+  type ServerResponse,
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { errorCode } from '../../shared/errors.ts';
-import { API_HEAD_BYTES_MAX, API_KEEP_ALIVE_MS } from '../../shared/limits.ts';
+import { API_HEAD_BYTES_MAX, API_KEEP_ALIVE_MS, API_REQUESTS_AHEAD_MAX } from '../../shared/limits.ts';
 import { refusal as tellingOf } from '../error-reply.ts';
 import type { Certificate } from './certificate.ts';
 import type { ClientSockets } from './client-sockets.ts';
@@ -46,7 +47,7 @@ export function createGuardedServer(parts: ServerParts, listener: RequestListene
     // Clients that offer HTTP/2 (curl --http2, Java's by default) are answered as if they didn't, bodies included.
     shouldUpgradeCallback: isForWebSocket,
   };
-  const server = certificate === null ? createServer(options, listener) : secured(certificate);
+  const server = certificate === null ? createServer(options, answer) : secured(certificate);
   server.maxConnections = limits.socketsMax;
   server.setTimeout(limits.stalledMs);
   sockets.follow(server);
@@ -63,13 +64,25 @@ export function createGuardedServer(parts: ServerParts, listener: RequestListene
   // We are no proxy.
   server.on('connect', (_request, socket) => refuse('HPE_INVALID_METHOD', socket));
   // What a client expects beyond 100-continue, which Node knows, nobody does: it is answered as if it hadn't said so.
-  server.on('checkExpectation', listener);
+  server.on('checkExpectation', answer);
   return server;
+
+  function answer(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    // What came together with the one that was too many.
+    if (socket.destroyed) return;
+    if (sockets.unanswered(socket) < API_REQUESTS_AHEAD_MAX) {
+      listener(request as Parameters<RequestListener>[0], response as Parameters<RequestListener>[1]);
+      return;
+    }
+    counters.refused.rate++;
+    socket.destroy();
+  }
 
   function secured(certificate: Certificate): Server {
     const https = createHttpsServer(
       { ...options, ...certificate.pair, handshakeTimeout: limits.headTimeoutMs },
-      listener,
+      answer,
     );
     certificate.addServer(https);
     https.on('tlsClientError', (error) => {
