@@ -8,7 +8,14 @@ const REALM = 'Bearer realm="telemetry-collector"';
 /** A subprotocol that a browser names beside the real one, as it can't send a WebSocket's request with a header. */
 const BEARER_SUBPROTOCOL = 'bearer.';
 
-/** Where browsers can't send headers at all. It is taken out of the query once it was read. */
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** A browser can't send headers with what it asks here: the token may stand in the query. */
+    takesTokenInQuery?: boolean;
+  }
+}
+
+/** It is taken out of the query once it was read. */
 const QUERY_PARAMETER = 'access_token';
 
 export function isUpgrade(request: FastifyRequest): boolean {
@@ -64,18 +71,17 @@ export function headerToken({ headers }: FastifyRequest): string | null {
 
 /** The token as it was sent; null for none. */
 function presentedToken(request: FastifyRequest): string | null {
-  const { accept, 'sec-websocket-protocol': subprotocols } = request.headers;
   const bearer = headerToken(request);
   if (bearer !== null) return bearer;
 
-  const upgrades = isUpgrade(request);
-  if (upgrades && subprotocols !== undefined) {
+  const subprotocols = request.headers['sec-websocket-protocol'];
+  if (isUpgrade(request) && subprotocols !== undefined) {
     const named = subprotocols.split(',').map((name) => name.trim());
     const token = named.find((name) => name.startsWith(BEARER_SUBPROTOCOL));
     if (token !== undefined) return token.slice(BEARER_SUBPROTOCOL.length);
   }
   // Addresses end up in histories and logs, so elsewhere a token has no place in one.
-  if (!upgrades && accept?.includes('text/event-stream') !== true) return null;
+  if (request.routeOptions.config.takesTokenInQuery !== true) return null;
   const query = request.query as Record<string, unknown>;
   const token = query[QUERY_PARAMETER];
   delete query[QUERY_PARAMETER];

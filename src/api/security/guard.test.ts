@@ -127,11 +127,16 @@ describe('a token', () => {
       tokens: { reader: ['read'], driver: ['command'] },
     });
     const { instance } = server;
-    instance.get('/stream', { config: { scope: 'read' } }, ({ principal, query, url }) => ({
-      name: principal.name,
-      query,
-      url,
-    }));
+    for (const [path, takesTokenInQuery] of [
+      ['/stream', true],
+      ['/other', false],
+    ] as const) {
+      instance.get(path, { config: { scope: 'read', takesTokenInQuery } }, ({ principal, query, url }) => ({
+        name: principal.name,
+        query,
+        url,
+      }));
+    }
     return server;
   }
 
@@ -172,14 +177,14 @@ describe('a token', () => {
 
   test('may stand in the URL where a browser can send it in no other way, and the route does not see it', async (t) => {
     const { instance, tokens } = withTokens(t);
-    const asked = (headers: Record<string, string>, token = tokens.reader) =>
-      instance.inject({ url: `/stream?since=1&access_token=${token}`, headers });
-    for (const headers of [{ upgrade: 'websocket' }, { accept: 'text/event-stream' }]) {
-      const { name, query } = (await asked(headers)).json();
+    const asked = (path: string, headers: Record<string, string>, token = tokens.reader) =>
+      instance.inject({ url: `${path}?since=1&access_token=${token}`, headers });
+    for (const headers of [{ upgrade: 'websocket' }, { accept: 'text/event-stream' }, {}]) {
+      const { name, query } = (await asked('/stream', headers)).json();
       assert.deepEqual([name, query], ['reader', { since: '1' }]);
-      assert.equal((await asked(headers, 'x')).json().code, 'TOKEN_INVALID');
+      assert.equal((await asked('/stream', headers, 'x')).json().code, 'TOKEN_INVALID');
+      assert.equal((await asked('/other', headers)).json().code, 'TOKEN_MISSING');
     }
-    assert.equal((await asked({ accept: 'application/json' })).json().code, 'TOKEN_MISSING');
     const twice = await instance.inject({
       url: `/stream?access_token=${tokens.reader}&access_token=${tokens.reader}`,
       headers: { upgrade: 'websocket' },

@@ -109,7 +109,7 @@ function webSocketRoute(api: ApiInstance, hub: StreamHub, log: ApiSources['log']
     method: 'GET',
     url: '/api/stream',
     schema: { ...STREAM_DESCRIPTION, querystring: StreamQuerySchema },
-    config: { scope: 'read' },
+    config: { scope: 'read', takesTokenInQuery: true },
     // A WebSocket isn't told why it was refused: its client may ask plainly, and is told the same.
     preHandler: async (request) => refuseBeyond(hub, request.ws),
     handler: (_request, reply) => {
@@ -165,7 +165,7 @@ function eventsRoute(api: ApiInstance, { registry }: ApiSources, hub: StreamHub)
     method: 'GET',
     url: '/api/events',
     schema: { ...EVENTS_DESCRIPTION, querystring: EventsQuerySchema },
-    config: { scope: 'read' },
+    config: { scope: 'read', takesTokenInQuery: true },
     handler: (request, reply) => {
       const { signal = ['**'], access_token: _, ...rest } = request.query;
       const asked = subscriptionRequest(registry, { id: EVENTS_ID, signals: signal, ...rest });
