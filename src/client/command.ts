@@ -1,5 +1,6 @@
-import type { SampleReply } from '../api/schemas.ts';
 import type { Name } from './query.ts';
+
+export type { CommandReply } from '../api/command/schemas.ts';
 
 /** What to send, in names or numbers: protocol() tells which there are. */
 export interface CommandRequest {
@@ -15,20 +16,4 @@ export interface CommandRequest {
   readonly bus?: string | undefined;
   /** How long to wait for the echo; as the service is configured by default. */
   readonly timeoutS?: number | undefined;
-}
-
-/** A command that the vehicle has acknowledged. Stands in for that of src/api/command/schemas.ts. */
-export interface CommandReply {
-  /** That of the audit log. */
-  id: string;
-  status: 'acknowledged';
-  bus: string;
-  /** Seconds since the epoch. */
-  sent: number;
-  acknowledged: number;
-  round_trip_ms: number;
-  echoed_by: number[];
-  acked_by: number[];
-  echo: SampleReply | null;
-  audited: boolean;
 }
