@@ -59,11 +59,12 @@ export async function startCollector(
         const commandsStopped = commands?.stop();
         // Reading stops first, so that all that was read is stored; clients are cut off meanwhile.
         const stopped = pipeline.stop();
+        // Who waits for a command's echo is told that it was cut off, and whether it was sent.
+        await commandsStopped;
         // Who follows the live stream is told; whoever is left is cut off.
         await server.close();
         security.close();
         await stopped;
-        await commandsStopped;
       },
     };
   } catch (error) {

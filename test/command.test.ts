@@ -129,13 +129,15 @@ test('an emergency stop goes out while its sender is refused all else for asking
   }
 });
 
-test('a stop of the service while a command waits ends in time, and is noted down', async (t) => {
+test('a stop of the service while a command waits ends in time, and is told and noted down', async (t) => {
   const { start, audited } = vehicle(t);
   const { service, client } = await start('--commands', 'on');
-  const waiting = client.send({ ...UNANSWERED, timeout_s: LONG_S }).catch((error) => error);
+  const waiting = client.send({ ...UNANSWERED, timeout_s: LONG_S });
   await eventually(service.status, ({ commands }) => commands.sent === 1);
   assert.equal((await service.stop()).code, 0);
-  await waiting;
+  const { status, reply } = await waiting;
+  assert.deepEqual([status, reply.code], [503, 'SERVICE_STOPPING']);
+  assert.match(reply.message, /was sent on /);
   assert.deepEqual(
     audited().map(({ outcome, code }) => [outcome, code]),
     [

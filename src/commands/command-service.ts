@@ -109,13 +109,15 @@ export class CommandService {
     return this.#options.audit.start();
   }
 
-  /** Ends all waits, and writes down that it did. */
+  /** Ends all waits, writes down that it did, and has those who waited answered. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     for (const { watch } of this.#options.buses) watch.stop();
     // Those who waited note it down first.
     await new Promise(setImmediate);
     await this.#options.audit.stop();
+    // Once that is on the disk, they are told.
+    await new Promise(setImmediate);
   }
 
   /**
