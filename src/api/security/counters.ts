@@ -8,7 +8,7 @@ export const REFUSAL_REASONS = [
   'host',
   /** A web page of another origin. */
   'origin',
-  /** More requests than one client may make. */
+  /** More requests than one client may make, or than may come over one connection ahead of their answers. */
   'rate',
   /** No room: exports, queries, or bytes that clients haven't taken. */
   'overload',

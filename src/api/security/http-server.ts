@@ -75,6 +75,7 @@ export function createGuardedServer(parts: ServerParts, listener: RequestListene
       listener(request as Parameters<RequestListener>[0], response as Parameters<RequestListener>[1]);
       return;
     }
+    counters.requests++;
     counters.refused.rate++;
     socket.destroy();
   }

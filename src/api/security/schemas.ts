@@ -6,7 +6,9 @@ const refusals: Record<RefusalReason, ReturnType<typeof Type.Integer>> = {
   scope: Type.Integer({ description: 'a token without the scope' }),
   host: Type.Integer({ description: "called by a name that isn't the API's" }),
   origin: Type.Integer({ description: 'web pages of other origins' }),
-  rate: Type.Integer({ description: 'more requests than a client may make' }),
+  rate: Type.Integer({
+    description: 'more requests than a client may make, or may send ahead of their answers',
+  }),
   overload: Type.Integer({ description: 'no room for an export, a query or an answer' }),
   too_large: Type.Integer({ description: 'head or body' }),
   too_slow: Type.Integer({ description: "requests that didn't come to their end in time" }),
