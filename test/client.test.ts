@@ -217,6 +217,13 @@ describe('the client throws', () => {
     }
   });
 
+  test('TypeError where the URL is none of HTTP, as without its scheme', () => {
+    for (const url of ['localhost:5001', '127.0.0.1:5001', 'ws://127.0.0.1:5001', '/collector', '']) {
+      const message = `Expected a URL such as http://127.0.0.1:5001, found ${JSON.stringify(url)}.`;
+      assert.throws(() => new CollectorClient({ url }), { name: 'TypeError', message });
+    }
+  });
+
   test('REPLY_INVALID where something else answers', async (t) => {
     const web = createServer((_, response) =>
       response.writeHead(200, { 'content-type': 'text/html' }).end('<p>'),

@@ -54,6 +54,7 @@ export class CollectorClient {
   readonly #endpoint: Endpoint;
   readonly #WebSocket: WebSocketConstructor | undefined;
 
+  /** Throws TypeError where `url` is none of HTTP. */
   constructor(options: CollectorClientOptions) {
     this.#endpoint = {
       baseUrl: baseUrlOf(options.url),
@@ -196,8 +197,21 @@ export class CollectorClient {
 function baseUrlOf(url: string): string {
   // In a browser relative to the page; elsewhere there is none.
   const page = (globalThis as { location?: { href: string } }).location?.href;
-  const base = new URL(url, page);
+  const base = parsedUrl(url, page);
+  // "localhost:5001" is a URL, too: of the scheme localhost.
+  if (base === null || !/^https?:$/.test(base.protocol)) {
+    throw new TypeError(`Expected a URL such as http://127.0.0.1:5001, found ${JSON.stringify(url)}.`);
+  }
   return `${base.origin}${base.pathname.replace(/\/*$/, '/')}`;
+}
+
+// URL.parse() would do it, were it in Node 18.
+function parsedUrl(url: string, page: string | undefined): URL | null {
+  try {
+    return new URL(url, page);
+  } catch {
+    return null;
+  }
 }
 
 /** The cursor of the Link header's next page. */
