@@ -217,6 +217,21 @@ describe('the client throws', () => {
     }
   });
 
+  test('nothing for the whitespace around a token, and takes an empty one for none', async (t) => {
+    const told: (string | undefined)[] = [];
+    const url = await listening(
+      t,
+      createServer(({ headers }, response) => {
+        told.push(headers.authorization);
+        response.end('{}');
+      }),
+    );
+    for (const token of [' tc_1\n', '', '\n']) await new CollectorClient({ url, token }).status();
+    assert.deepEqual(told, ['Bearer tc_1', undefined, undefined]);
+    const stream = new CollectorClient({ url, token: 'tc_1\n' }).stream();
+    stream.close();
+  });
+
   test('TypeError where the URL is none of HTTP, as without its scheme', () => {
     for (const url of ['localhost:5001', '127.0.0.1:5001', 'ws://127.0.0.1:5001', '/collector', '']) {
       const message = `Expected a URL such as http://127.0.0.1:5001, found ${JSON.stringify(url)}.`;

@@ -58,7 +58,8 @@ export class CollectorClient {
   constructor(options: CollectorClientOptions) {
     this.#endpoint = {
       baseUrl: baseUrlOf(options.url),
-      token: options.token,
+      // As it comes out of a file or the environment: with a line's end, or empty.
+      token: options.token?.trim() || undefined,
       // A browser's fetch() wants to be called as a function of the window.
       fetch: options.fetch ?? ((input, init) => fetch(input, init)),
     };
