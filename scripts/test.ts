@@ -238,7 +238,7 @@ async function main(args: readonly string[]): Promise<void> {
       ? [
           packages,
           { name: 'types', run: () => check('tsc', '-p', '.') },
-          { name: 'types of the dashboard', run: () => check('tsc', '-p', 'dashboard') },
+          { name: 'types of the dashboard', run: () => check('npm', 'run', 'check:dashboard') },
           { name: 'lint', run: () => check('biome', 'check', '--error-on-warnings') },
           dashboard,
           tests(files),

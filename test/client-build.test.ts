@@ -9,7 +9,7 @@ test('the client compiles with what Node 18 and browsers have: ES2022, the DOM, 
   // Types come from the API's sources, which need Node 24: what the compiler says of those is no matter of this.
   const { stdout } = spawnSync(
     process.execPath,
-    [join(CHECKOUT, 'node_modules/typescript/bin/tsc'), '-p', join(CHECKOUT, 'src/client')],
+    [join(CHECKOUT, 'node_modules/@typescript/native/bin/tsc'), '-p', join(CHECKOUT, 'src/client')],
     { cwd: CHECKOUT, encoding: 'utf8' },
   );
   const lines = stdout.split('\n');

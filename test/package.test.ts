@@ -64,7 +64,7 @@ test('the packed package runs by its command and gives other programs its classe
   assert.match(seen, /^true \d+\n$/);
   // Its types are complete, also where there is nothing of Node and types are taken seriously.
   const flags = ['--lib', 'es2022,dom,dom.asynciterable', '--types', '', '--strict', '--noEmit'];
-  const compiler = join(CHECKOUT, 'node_modules/typescript/bin/tsc');
+  const compiler = join(CHECKOUT, 'node_modules/@typescript/native/bin/tsc');
   const nodeFree = ['--module', 'esnext', '--moduleResolution', 'bundler', '--target', 'es2022', ...flags];
   const compiled = spawnSync(process.execPath, [compiler, ...nodeFree, 'client.mts'], {
     cwd: unpacked,
