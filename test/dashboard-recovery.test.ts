@@ -71,7 +71,7 @@ test('a collector that dies is missed, its page opens without it, and goes on on
   await page.reload();
   await untilConnection(page, 'Connection lost');
   await page.evaluate("location.hash = '#/system'");
-  await page.getByText('Asking the collector').waitFor();
+  await page.getByText('Nothing is known yet').waitFor();
   await page.evaluate("location.hash = '#/overview'");
 
   const second = await start('killed', new URL(first.url).port);

@@ -9,7 +9,16 @@ import { matches } from './search.ts';
 import { listSignals } from './signal-list.ts';
 import { Signal } from './signal-store.ts';
 import { Trail } from './trail.ts';
-import { formatAge, formatBytes, formatCount, formatDuration, formatValue, shownUnit } from './units.ts';
+import {
+  formatAge,
+  formatBytes,
+  formatClock,
+  formatCount,
+  formatDuration,
+  formatShown,
+  formatValue,
+  shownUnit,
+} from './units.ts';
 
 const METRIC = { speed: 'km/h', temperature: '°C' } as const;
 const IMPERIAL = { speed: 'mph', temperature: '°F' } as const;
@@ -57,6 +66,26 @@ describe('values are shown', () => {
       '12.3M',
     ]);
   });
+});
+
+test('bytes and long times are shown in the units that fit, with which they stand', () => {
+  const shown = (value: number, unit: string) => {
+    const { text, unit: of } = formatShown(value, shownUnit(unit, METRIC));
+    return `${text} ${of}`.trim();
+  };
+  assert.equal(shown(17_179_868_160, 'B'), '16.0 GiB');
+  assert.equal(shown(40_279, 's'), '11 h 11 min');
+  assert.equal(shown(12.34, 's'), '12.34 s');
+  assert.equal(shown(-1.5, 's'), '−1.5 s');
+  assert.equal(shown(1200, 'rpm'), '1200 rpm');
+  assert.equal(shown(Number.NaN, 'B'), '– B');
+});
+
+test('a clock rounds seconds and their fraction together, and knows midnight', () => {
+  const midnightS = new Date(2026, 0, 2).getTime() / 1000;
+  assert.equal(formatClock(midnightS + 0.25), '00:00:00.2500');
+  assert.equal(formatClock(midnightS - 0.000_04), '00:00:00.0000');
+  assert.equal(formatClock(midnightS - 0.000_06), '23:59:59.9999');
 });
 
 test('names are read as people write them', () => {

@@ -48,6 +48,10 @@ export const GAP_SHOWN_S = 120;
 export const DISK_FREE_SHARE_LEAST = 0.05;
 export const HOST_TEMPERATURE_WARN_C = 80;
 
+/** Components that the overview shows beside its pictures, and signals of each: a glance, not all of ten thousand. */
+export const CARDS_MAX = 60;
+export const CARD_SIGNALS_MAX = 16;
+
 /** What /api/series takes at most. */
 export const SERIES_SIGNALS_MAX = 64;
 /** What a page of /api/state/history has at most. */

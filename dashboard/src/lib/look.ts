@@ -1,7 +1,7 @@
 import { preferences } from './preferences.svelte.ts';
 import { session } from './session.svelte.ts';
 import { ticks } from './ticks.svelte.ts';
-import { formatValue, shownUnit } from './units.ts';
+import { formatShown, formatValue, shownUnit } from './units.ts';
 
 /** Looks at a signal from a template: each of these is asked again when there may be another answer. */
 
@@ -34,6 +34,15 @@ export function textOf(key: string | null, digits?: number): string {
   if (signal.valueType === 'BOOLEAN') return signal.rawValue === 0 ? 'no' : 'yes';
   const shown = shownUnit(signal.unit, preferences);
   return formatValue(signal.value, digits === undefined ? shown : { ...shown, digits });
+}
+
+/** The same with its unit, where bytes and long times are in the units that fit. */
+export function shownOf(key: string): { readonly text: string; readonly unit: string } {
+  const text = textOf(key);
+  const signal = session.store.get(key);
+  if (signal === undefined || signal.valueName !== null || signal.valueType === 'BOOLEAN')
+    return { text, unit: '' };
+  return formatShown(signal.value, shownUnit(signal.unit, preferences));
 }
 
 export function unitOf(key: string | null): string {

@@ -55,6 +55,23 @@ export function formatValue(value: number, { factor, offset, digits }: ShownUnit
   return withMinus(String(Number(shown.toPrecision(6))));
 }
 
+/** From so many seconds on the greatest two units tell more than the number does. */
+export const DURATION_LEAST_S = 120;
+
+/** The value and its unit as people read them: bytes and long times in the units that fit. */
+export function formatShown(
+  value: number,
+  shown: ShownUnit,
+): { readonly text: string; readonly unit: string } {
+  if (Number.isFinite(value) && shown.unit === 'B') {
+    const [text, unit] = formatBytes(value).split(' ') as [string, string];
+    return { text: withMinus(text), unit };
+  }
+  if (shown.unit === 's' && value >= DURATION_LEAST_S && Number.isFinite(value))
+    return { text: formatDuration(value), unit: '' };
+  return { text: formatValue(value, shown), unit: shown.unit };
+}
+
 /** A true minus sign is as wide as a digit, and no zero has one. */
 function withMinus(text: string): string {
   if (!text.startsWith('-')) return text;
@@ -108,6 +125,18 @@ export function formatAge(seconds: number): string {
   if (seconds < 1) return `${(Math.floor(seconds * 10) / 10).toFixed(1)} s`;
   if (seconds < 100) return `${Math.floor(seconds)} s`;
   return formatDuration(seconds);
+}
+
+const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' });
+/** Of a second, what a trace tells. */
+const TICKS_PER_S = 10_000;
+
+/** A time of the day to a tenth of a millisecond, in the time zone of who looks. */
+export function formatClock(timeS: number): string {
+  // Rounded once, so that seconds and their fraction are of the same time.
+  const ticks = Math.round(timeS * TICKS_PER_S);
+  const fraction = String(ticks % TICKS_PER_S).padStart(4, '0');
+  return `${CLOCK.format(new Date(Math.floor(ticks / TICKS_PER_S) * 1000))}.${fraction}`;
 }
 
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });

@@ -5,7 +5,15 @@ import { findWarnings, type WarningSources } from './warnings.ts';
 
 const NOW_S = 1_764_000_000;
 const NOW_MS = 50_000;
-const NONE: WarningSources = { status: null, gaps: [], errors: {}, signals: [], nowMs: NOW_MS, nowS: NOW_S };
+const NONE: WarningSources = {
+  status: null,
+  gaps: [],
+  errors: {},
+  signals: [],
+  nowMs: NOW_MS,
+  nowS: NOW_S,
+  units: { speed: 'km/h', temperature: '°C' },
+};
 
 function signal(key: string, value: number, parts: Partial<Signal> = {}): Signal {
   const [type, component, command] = key.split('/') as [string, string, string];
@@ -28,6 +36,13 @@ test('faults come before warnings', () => {
     'fault: Motors: Left rear is hot: 120 °C',
     'warning: Batteries: Accessory is hot: 52 °C',
   ]);
+});
+
+test('temperatures are told in the unit that was chosen', () => {
+  const signals = [signal('MOTORS/MOTOR_LEFT_REAR/TEMPERATURE', 90, { unit: '°C' })];
+  const [warning] = findWarnings({ ...NONE, signals, units: { speed: 'km/h', temperature: '°F' } });
+  assert.equal(warning?.title, 'Motors: Left rear is hot: 194 °F');
+  assert.equal(warning?.detail, 'Temperature, from 185 °F on');
 });
 
 test('an emergency is a fault; a stale one is not', () => {

@@ -8,7 +8,7 @@ import {
 } from './limits.ts';
 import { CAN_BUS_TYPE, readableComponent, readableName, readablePart } from './names.ts';
 import type { Signal } from './signal-store.ts';
-import { formatAge, formatCount, formatDuration } from './units.ts';
+import { formatAge, formatCount, formatDuration, formatValue, shownUnit, type UnitChoice } from './units.ts';
 
 export interface Warning {
   readonly level: 'fault' | 'warning';
@@ -26,6 +26,8 @@ export interface WarningSources {
   /** performance.now(), and the collector's time. */
   readonly nowMs: number;
   readonly nowS: number;
+  /** In which temperatures are told. */
+  readonly units: UnitChoice;
 }
 
 const CAUSES: Readonly<Record<string, string>> = {
@@ -46,13 +48,13 @@ export function findWarnings(sources: WarningSources): Warning[] {
       ? []
       : [...ofBuses(sources.status, sources.nowS), ...ofHistory(sources.status)]),
     ...ofGaps(sources),
-    ...(sources.status === null ? [] : ofHost(sources.status)),
+    ...(sources.status === null ? [] : ofHost(sources.status, sources.units)),
   ];
   return warnings.sort((left, right) => Number(right.level === 'fault') - Number(left.level === 'fault'));
 }
 
 function ofSignals(sources: WarningSources): Warning[] {
-  const { nowMs } = sources;
+  const { nowMs, units } = sources;
   // Of a bus its status tells; its figures come no more when it stands still.
   const signals = sources.signals.filter(({ type }) => type !== CAN_BUS_TYPE);
   const warnings: Warning[] = [];
@@ -64,12 +66,17 @@ function ofSignals(sources: WarningSources): Warning[] {
     if (signal.value < warn) continue;
     warnings.push({
       level: signal.value >= fault ? 'fault' : 'warning',
-      title: `${name} is hot: ${signal.value.toFixed(0)} °C`,
-      detail: `${readableName(signal.command)}, from ${warn} °C on`,
+      title: `${name} is hot: ${temperature(signal.value, units)}`,
+      detail: `${readableName(signal.command)}, from ${temperature(warn, units)} on`,
       view: 'signals',
     });
   }
   return [...ofEmergencies(signals, nowMs), ...warnings, ...ofSilence({ ...sources, signals })];
+}
+
+function temperature(celsius: number, units: UnitChoice): string {
+  const shown = shownUnit('°C', units);
+  return `${formatValue(celsius, { ...shown, digits: 0 })} ${shown.unit}`;
 }
 
 /** Those of one type together: a stop stops all motors. */
@@ -208,16 +215,21 @@ function ofGaps({ gaps, nowS }: WarningSources): Warning[] {
   ];
 }
 
-function ofHost({ host }: StatusReply): Warning[] {
+function ofHost({ host }: StatusReply, units: UnitChoice): Warning[] {
   const warnings: Warning[] = [];
-  const { disk_free_bytes: free, disk_total_bytes: total, temperature_c: temperature } = host;
+  const { disk_free_bytes: free, disk_total_bytes: total, temperature_c: celsius } = host;
   if (free !== null && total !== null && free / total < DISK_FREE_SHARE_LEAST) {
     const detail = `${((100 * free) / total).toFixed(1)} % is free`;
     warnings.push({ level: 'warning', title: "The collector's disk is nearly full", detail, view: 'system' });
   }
-  if (temperature !== null && temperature >= HOST_TEMPERATURE_WARN_C) {
-    const title = `The collector's computer is hot: ${temperature.toFixed(0)} °C`;
-    warnings.push({ level: 'warning', title, detail: 'it slows down from 80 °C on', view: 'system' });
+  if (celsius !== null && celsius >= HOST_TEMPERATURE_WARN_C) {
+    const title = `The collector's computer is hot: ${temperature(celsius, units)}`;
+    warnings.push({
+      level: 'warning',
+      title,
+      detail: `it slows down from ${temperature(HOST_TEMPERATURE_WARN_C, units)} on`,
+      view: 'system',
+    });
   }
   return warnings;
 }

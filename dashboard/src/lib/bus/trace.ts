@@ -9,6 +9,9 @@ export interface TraceRow {
   readonly bus: string;
   readonly nodeId: number;
   readonly messageType: string;
+  /** Of the component. */
+  readonly type: string;
+  /** Component and command. */
   readonly name: string;
   readonly value: string;
 }
@@ -53,8 +56,9 @@ export class Trace {
   }
 }
 
-function fits({ bus, nodeId, messageType, name, value }: TraceRow, words: readonly string[]): boolean {
-  const text = `${bus} ${nodeId} 0x${nodeId.toString(16)} ${messageType} ${name} ${value}`.toLowerCase();
+function fits({ bus, nodeId, messageType, type, name, value }: TraceRow, words: readonly string[]): boolean {
+  const text =
+    `${bus} ${nodeId} 0x${nodeId.toString(16)} ${messageType} ${type} ${name} ${value}`.toLowerCase();
   return words.every((word) => text.includes(word));
 }
 
@@ -72,7 +76,8 @@ function rowOf(
     bus: each.bus,
     nodeId: each.node_id,
     messageType: each.message_type,
-    name: `${readableName(each.component_type)} · ${readableComponent(each.component_type, each.component_id)} · ${readableName(each.command_id)}`,
+    type: readableName(each.component_type),
+    name: `${readableComponent(each.component_type, each.component_id)} · ${readableName(each.command_id)}`,
     value: name === undefined ? `${Number(each.toValue(raw).toPrecision(9))}${unit}` : readableName(name),
   };
 }
