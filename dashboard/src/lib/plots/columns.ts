@@ -97,6 +97,22 @@ export function makeColumns(
     : spanColumns(sources, fromS, toS, widthPx);
 }
 
+/** Whether there is nothing to be seen in the time shown. */
+export function isBlank({ times, signals }: PlotColumns, fromS: number, toS: number): boolean {
+  const isShown = (value: number | null | undefined, at: number) =>
+    value != null && times[at]! >= fromS && times[at]! <= toS;
+  return !signals.some(({ last }) => last.some(isShown));
+}
+
+/** The last value that is there by then. */
+export function lastUpTo(times: readonly number[], column: Column, toS: number): number | null {
+  for (let at = times.length - 1; at >= 0; at--) {
+    const value = column[at];
+    if (times[at]! <= toS && value != null) return value;
+  }
+  return null;
+}
+
 /** Every sample, over the times of all of them. */
 function sampleColumns(sources: readonly PlotSource[], fromS: number, toS: number): PlotColumns {
   const all = new Set<number>();

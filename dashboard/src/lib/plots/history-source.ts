@@ -19,12 +19,18 @@ export class HistorySource {
   readonly #onChange: () => void;
   readonly #pasts = new Map<string, Past>();
   #asked: { keys: string; fromS: number; toS: number; stepS: number } | null = null;
+  #answered: object | null = null;
   #timer = 0;
   #abort = new AbortController();
 
   constructor(api: Api, onChange: () => void) {
     this.#api = api;
     this.#onChange = onChange;
+  }
+
+  /** Whether an answer to what was asked last is still to come. */
+  get isWaiting(): boolean {
+    return this.#asked !== null && this.#asked !== this.#answered;
   }
 
   get(key: string): Past | null {
@@ -76,6 +82,7 @@ export class HistorySource {
     signal: AbortSignal,
   ): Promise<void> {
     const askedMs = performance.now();
+    const asked = this.#asked;
     for (let first = 0; first < keys.length; first += SERIES_SIGNALS_MAX) {
       const part = keys.slice(first, first + SERIES_SIGNALS_MAX);
       const query = {
@@ -87,6 +94,7 @@ export class HistorySource {
       const series = await this.#api.client.series(query, { signal });
       for (const [index, key] of part.entries()) this.#pasts.set(key, pastOfSeries(series, index));
     }
+    this.#answered = asked;
     this.#onChange();
     measureDrawn(askedMs);
     await this.#refine(keys, fromS, toS, signal);

@@ -1,6 +1,7 @@
 import uPlot from 'uplot';
 import { themeColor } from '../canvas.ts';
 import { readableName } from '../names.ts';
+import { DURATION_LEAST_S, formatBytes, formatDuration } from '../units.ts';
 import type { PlotColumns } from './columns.ts';
 import type { PlotEvent } from './events.ts';
 
@@ -127,7 +128,7 @@ export class PanePlot {
             size: index === 0 ? leftPx : rightPx,
             space: 34,
             grid: index === 0 ? grid : { show: false },
-            values: (_plot: uPlot, splits: number[]) => splits.map((split) => axisText(split, named)),
+            values: (_plot: uPlot, splits: number[]) => splits.map((split) => axisText(split, named, scale)),
             ...(named !== undefined && { incrs: [1, 2, 5, 10] }),
           };
         }),
@@ -258,13 +259,15 @@ function rangeOfNames(_plot: uPlot, least: number | null, greatest: number | nul
   return [Math.floor(least) - 0.5, Math.ceil(greatest) + 0.5];
 }
 
-function axisText(value: number, named: PaneSeries | undefined): string {
+function axisText(value: number, named: PaneSeries | undefined, scale: string): string {
   if (named !== undefined) {
     const name = named.valueNames![String(value)];
     if (name === undefined) return '';
     const readable = readableName(name);
     return readable.length > NAME_CHARS_MAX ? `${readable.slice(0, NAME_CHARS_MAX - 1)}…` : readable;
   }
+  if (scale === 'y B') return formatBytes(value).replace('-', '−');
+  if (scale === 'y s' && value >= DURATION_LEAST_S) return formatDuration(value);
   return Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-4)
     ? value.toExponential(1)
     : String(Number(value.toPrecision(8))).replace('-', '−');
@@ -277,7 +280,8 @@ function timeTexts(plot: uPlot, splits: readonly number[]): string[] {
   return splits.map((split) => {
     const date = new Date(split * 1000);
     const isMidnight = date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0;
-    const text = isMidnight && stepS >= 60 ? DAY.format(date) : format.format(date);
+    const text =
+      isMidnight && stepS >= 60 ? (stepS >= MONTH_LEAST_S ? MONTH : DAY).format(date) : format.format(date);
     // None at all rather than half of one at the edge.
     const endPx = plot.bbox.left / devicePixelRatio + plot.valToPos(split, 'x') + (text.length * CHAR_PX) / 2;
     return endPx > plot.width ? '' : text;
@@ -292,3 +296,5 @@ const WITH_FRACTION = new Intl.DateTimeFormat(undefined, {
   fractionalSecondDigits: 3,
 });
 const DAY = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
+const MONTH = new Intl.DateTimeFormat(undefined, { month: 'short', year: 'numeric' });
+const MONTH_LEAST_S = 27 * 86_400;

@@ -16,6 +16,7 @@ import {
   spanOf,
   toParameters,
   type ViewRange,
+  whole,
   zoomed,
 } from './view-range.ts';
 
@@ -29,6 +30,8 @@ const SILENT_INTERVALS = 4;
 const SILENT_LEAST_S = 2;
 /** Named values beside the plotted ones whose changes are marked. */
 const CHANGES_SIGNALS_MAX = 24;
+/** Where the last sample is put, of the width. */
+const LAST_SHARE = 0.9;
 const WIDTH_DEFAULT_PX = 800;
 
 export interface Pane {
@@ -109,6 +112,27 @@ export class Plots {
   /** The last seconds, live. */
   showWindow(windowS: number): void {
     this.#show({ isLive: true, windowS });
+  }
+
+  /** From the first sample of the history to the last. */
+  showAll(): void {
+    const { first_timestamp: fromS, last_timestamp: toS } = this.#session.status?.history ?? {};
+    if (fromS == null || toS == null) return;
+    this.#show(whole(fromS, toS, this.#session.store.nowS()));
+  }
+
+  /** The end of what is known of these signals, in a span as long as the one that is shown. */
+  showLast(keys: readonly string[]): void {
+    const lastS = this.lastS(keys);
+    const [fromS, toS] = this.span();
+    if (lastS !== null)
+      this.showSpan(lastS - (toS - fromS) * LAST_SHARE, lastS + (toS - fromS) * (1 - LAST_SHARE));
+  }
+
+  /** When the newest sample of any of them was. */
+  lastS(keys: readonly string[]): number | null {
+    const times = keys.flatMap((key) => this.#session.store.get(key)?.timestampS ?? []);
+    return times.length === 0 ? null : Math.max(...times);
   }
 
   togglePause(): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { fromParameters, live, panned, paused, spanOf, toParameters, zoomed } from './view-range.ts';
+import { fromParameters, live, panned, paused, spanOf, toParameters, whole, zoomed } from './view-range.ts';
 
 const NOW_S = 1_764_000_000;
 
@@ -43,6 +43,11 @@ test('moving back stops at that span, and moving to the present is live again', 
   const back = panned({ isLive: true, windowS: 60 }, -30, NOW_S);
   assert.deepEqual(back, { isLive: false, fromS: NOW_S - 90, toS: NOW_S - 30 });
   assert.deepEqual(panned(back, 30, NOW_S), { isLive: true, windowS: 60 });
+});
+
+test('all of a history that goes on is live, and all of one that has ended stands', () => {
+  assert.deepEqual(whole(NOW_S - 600, NOW_S - 2, NOW_S), { isLive: true, windowS: 600 });
+  assert.deepEqual(whole(1000, 1600, NOW_S), { isLive: false, fromS: 1000, toS: 1600 });
 });
 
 test('a pause stands where it was pressed, and live goes on with the same length', () => {

@@ -5,6 +5,8 @@ export type ViewRange =
   | { readonly isLive: false; readonly fromS: number; readonly toS: number };
 
 export const WINDOW_DEFAULT_S = 60;
+/** What was recorded last so long ago was so just now. */
+const PRESENT_S = 60;
 const SPAN_LEAST_S = 0.05;
 const SPAN_GREATEST_S = 10 * 365 * 86_400;
 
@@ -37,6 +39,13 @@ export function paused(range: ViewRange, nowS: number): ViewRange {
 
 export function live(range: ViewRange): ViewRange {
   return range.isLive ? range : { isLive: true, windowS: range.toS - range.fromS };
+}
+
+/** All that there is, live where it reaches up to the present. */
+export function whole(fromS: number, toS: number, nowS: number): ViewRange {
+  return nowS - toS < PRESENT_S
+    ? { isLive: true, windowS: bounded(nowS - fromS) }
+    : { isLive: false, fromS, toS: fromS + bounded(toS - fromS) };
 }
 
 function bounded(spanS: number): number {
