@@ -157,4 +157,29 @@ test('the emergency stop asks once, and stops all motors', async () => {
   await page.close();
 });
 
+test('the emergency stop is at hand in each view, and leads to what has become of it', async () => {
+  const page = await openAs(driver, 'overview');
+  const before = (await auditLog()).length;
+  await page.getByRole('button', { name: 'Emergency stop' }).click();
+  // What a key that is pressed by mistake does.
+  await page.keyboard.press('Enter');
+  await page.getByRole('alertdialog').waitFor({ state: 'detached' });
+  assert.equal((await auditLog()).length, before);
+  await page.getByRole('button', { name: 'Emergency stop' }).click();
+  await page.getByRole('button', { name: 'STOP', exact: true }).click();
+  await page
+    .getByRole('region', { name: 'Commands sent from here' })
+    .getByText(/acknowledged/)
+    .waitFor();
+  assert.equal((await auditLog()).length, before + 1);
+  await page.close();
+});
+
+test('who may not command has no emergency stop', async () => {
+  const page = await openAs(reader, 'overview');
+  await changes(value(page, RPM));
+  assert.equal(await page.getByRole('button', { name: 'Emergency stop' }).count(), 0);
+  await page.close();
+});
+
 test('no page has had a fault', () => assert.deepEqual(browser.faults, []));

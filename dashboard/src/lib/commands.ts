@@ -1,4 +1,4 @@
-import type { ComponentTypeReply } from '../../../src/client/index.ts';
+import type { ComponentTypeReply, StatusReply } from '../../../src/client/index.ts';
 
 /** What can be commanded, from the protocol, and how to ask for it. */
 
@@ -42,6 +42,11 @@ export function fieldOf(command: Command, component: string): ValueField | null 
   const { scale, unit } = command;
   const [min, max] = unit === '%' ? [0, 100] : range.map((raw) => Number((raw * scale).toPrecision(9)));
   return { kind: 'number', min: min!, max: max!, step: scale, unit: unit ?? '' };
+}
+
+/** Buses that a command can go to: a log that is replayed takes none. */
+export function commandBuses(status: StatusReply | null): string[] {
+  return (status?.buses ?? []).filter(({ kind }) => kind !== 'candump').map(({ name }) => name);
 }
 
 /** The vehicle's emergency stop, where its protocol has one: for all motors, or for the controls. */

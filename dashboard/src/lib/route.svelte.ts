@@ -8,10 +8,13 @@ class Route {
   query = $state('');
   /** What each view showed last: one comes back to it as it was. */
   last = $state.raw<Partial<Record<View, string>>>({});
+  /** Where the page was opened: on a screen without menus it is the one to come back to. */
+  readonly home: string;
 
   constructor() {
     addEventListener('hashchange', () => this.#read());
     this.#read();
+    this.home = hrefOf(this.view, this.query);
   }
 
   get parameters(): URLSearchParams {
