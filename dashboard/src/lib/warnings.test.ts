@@ -7,6 +7,7 @@ const NOW_S = 1_764_000_000;
 const NOW_MS = 50_000;
 const NONE: WarningSources = {
   status: null,
+  isConnected: true,
   gaps: [],
   errors: {},
   signals: [],
@@ -61,6 +62,7 @@ test('components that have become silent are told together; all of them is a fau
   const live = signal('LIGHTS/REAR/MODE', 0);
   assert.deepEqual(titles({ signals: [silent, live] }), ['warning: Silent: Lights front']);
   assert.deepEqual(titles({ signals: [silent] }), ['fault: Nothing comes any more']);
+  assert.deepEqual(titles({ signals: [silent], isConnected: false }), [], 'nobody is known to be silent');
   // As the collector says of it from then on.
   const known = Object.assign(silent, { rateHz: 0, staleAtSource: true });
   assert.deepEqual(titles({ signals: [known, live] }), ['warning: Silent: Lights front']);

@@ -28,6 +28,8 @@ export interface WarningSources {
   readonly nowS: number;
   /** In which temperatures are told. */
   readonly units: UnitChoice;
+  /** Whether the collector answers: what doesn't come otherwise isn't silent. */
+  readonly isConnected: boolean;
 }
 
 const CAUSES: Readonly<Record<string, string>> = {
@@ -98,7 +100,8 @@ function ofEmergencies(signals: readonly Signal[], nowMs: number): Warning[] {
 }
 
 /** Components of which nothing comes any more that used to come regularly; or that nothing at all does. */
-function ofSilence({ signals, status, nowMs }: WarningSources): Warning[] {
+function ofSilence({ signals, status, nowMs, isConnected }: WarningSources): Warning[] {
+  if (!isConnected) return [];
   const detailOf = (silent: readonly Signal[]) =>
     `last heard ${formatAge(Math.min(...silent.map((signal) => signal.ageS(nowMs))))} ago`;
   if (signals.length > 0 && signals.every((signal) => signal.isStale(nowMs))) {
