@@ -391,6 +391,8 @@ describe('every view', () => {
           const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
           assert.ok(overflow <= 0, `${view} is ${overflow} px too wide`);
           assert.deepEqual(await seriousProblems(page), [], `${view}, ${theme}`);
+          assert.equal(await page.evaluate('document.querySelector("main").scrollTop'), 0, view);
+          await page.evaluate('document.querySelector("main").scrollTo(0, 400)');
         }
       }
       await page.close();
