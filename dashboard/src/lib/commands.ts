@@ -13,6 +13,7 @@ export type ValueField =
       readonly unit: string;
     };
 
+type Bus = Pick<StatusReply['buses'][number], 'name' | 'kind'>;
 type Command = ComponentTypeReply['commands'][number];
 
 /** These light lamps or set sensors; everything else may make the vehicle move, or stop. */
@@ -44,9 +45,12 @@ export function fieldOf(command: Command, component: string): ValueField | null 
   return { kind: 'number', min: min!, max: max!, step: scale, unit: unit ?? '' };
 }
 
-/** Buses that a command can go to: a log that is replayed takes none. */
-export function commandBuses(status: StatusReply | null): string[] {
-  return (status?.buses ?? []).filter(({ kind }) => kind !== 'candump').map(({ name }) => name);
+/** A log that is replayed takes no commands. */
+const LOG_KINDS = new Set(['candump', 'asc']);
+
+/** Buses that a command can go to. */
+export function commandBuses(status: { readonly buses: readonly Bus[] } | null): string[] {
+  return (status?.buses ?? []).filter(({ kind }) => !LOG_KINDS.has(kind)).map(({ name }) => name);
 }
 
 /** The vehicle's emergency stop, where its protocol has one: for all motors, or for the controls. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ProtocolRegistry } from '../../../src/protocol/protocol-registry.ts';
 import { bytesOf, decodePayload } from './bus/decode.ts';
-import { emergencyStop, fieldOf, moves } from './commands.ts';
+import { commandBuses, emergencyStop, fieldOf, moves } from './commands.ts';
 import { readableComponent, readableName, readableSignal } from './names.ts';
 import { findRoles } from './roles.ts';
 import { matches } from './search.ts';
@@ -184,6 +184,12 @@ test('payloads say what the worked examples of the protocol say', () => {
   assert.deepEqual(valuesIn('0000000020000001'), ['Command', 'Lights', 'Front', 'Mode', 'On (1)']);
   assert.deepEqual(valuesIn('7800110120000001').slice(1, 4), ['Type 7', 'Component 17', 'Command 1']);
   assert.deepEqual(valuesIn('4800'), [], 'no message of the protocol');
+});
+
+test('commands go to buses, not to logs that are replayed', () => {
+  const buses = ['socketcan', 'sim', 'candump', 'asc'].map((kind) => ({ name: kind, kind }));
+  assert.deepEqual(commandBuses({ buses }), ['socketcan', 'sim']);
+  assert.deepEqual(commandBuses(null), []);
 });
 
 test('a form knows what a command takes, and what may move the kart', () => {
