@@ -8,9 +8,7 @@ import { eventually, type Service, startService } from './support/service.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 
 const OUR_ID = 0x21;
-/** The simulated kart has a computer, too, under a node id of its own. */
 const HISTORY = 'component_type=SYSTEM_MONITOR&component_id=RASPBERRY_PI&limit=10000&order=asc';
-const OF_HOST = `${HISTORY}&bus=host`;
 
 async function start(t: TestContext, cwd: string, ...args: string[]): Promise<Service> {
   const service = await startService({
@@ -42,8 +40,9 @@ test("this machine's health is in the state and the history, of the bus called h
     assert.ok(Math.abs(timestamp - state.timestamp) < 30, command);
   }
 
-  const before = await service.status();
-  const told = await service.history(OF_HOST);
+  // What the simulated kart says of its computer is left out: that is this machine.
+  const before = await eventually(service.status, ({ buses }) => buses[0]!.outcomes.own_health! >= 8);
+  const told = await service.history(HISTORY);
   assert.ok(told.length >= 3 * Object.keys(health).length);
   assert.ok(
     told.every(({ bus, value_type, timestamp }) => bus === 'host' && value_type !== '' && timestamp > 0),
@@ -56,10 +55,6 @@ test("this machine's health is in the state and the history, of the bus called h
   assert.ok(before.host.health.samples > 0 && before.host.health.interval_s === 0.2);
   // Nothing was sent: it has to be asked for.
   assert.equal(before.host.health.frames_sent, 0);
-  assert.deepEqual(
-    before.buses.map(({ name, outcomes }) => [name, outcomes.own_health]),
-    [['sim', 0]],
-  );
   assert.equal((await service.stop()).code, 0);
 
   // The next start knows it, until it is told anew.

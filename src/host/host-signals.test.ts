@@ -128,20 +128,21 @@ test('only frames that say so, and that we have sent ourselves, are our own heal
   const with_ = (at: number, byte: number) => payload.with(at, byte);
   const { OWN, EXTENDED, REMOTE } = FRAME_FLAG;
   // biome-ignore format: a table
-  const cases: [what: string, canId: number, flags: number, payload: Uint8Array, isOwn: boolean][] = [
-    ['what was sent', NODE_ID, OWN, payload, true],
-    ['with a value of before', NODE_ID, OWN, with_(7, 1), true],
-    ['of somebody else', NODE_ID, 0, payload, false],
-    ['under another id', NODE_ID + 1, OWN, payload, false],
-    ['of 29 bits', NODE_ID, OWN | EXTENDED, payload, false],
-    ['a remote frame', NODE_ID, OWN | REMOTE, payload, false],
-    ['a COMMAND', NODE_ID, OWN, with_(0, 0x28), false],
-    ['of the time master', NODE_ID, OWN, with_(2, 4), false],
-    ['of a quantity that is not of the machine', NODE_ID, OWN, with_(3, 18), false],
-    ['shorter', NODE_ID, OWN, payload.subarray(0, 7), false],
+  const cases: [what: string, canId: number, flags: number, payload: Uint8Array, isOwn: boolean, isTold: boolean][] = [
+    ['what was sent', NODE_ID, OWN, payload, true, true],
+    ['with a value of before', NODE_ID, OWN, with_(7, 1), true, true],
+    ['of somebody else', NODE_ID, 0, payload, false, true],
+    ['under another id', NODE_ID + 1, OWN, payload, false, true],
+    ['of 29 bits', NODE_ID, OWN | EXTENDED, payload, false, false],
+    ['a remote frame', NODE_ID, OWN | REMOTE, payload, false, false],
+    ['a COMMAND', NODE_ID, OWN, with_(0, 0x28), false, false],
+    ['of the time master', NODE_ID, OWN, with_(2, 4), false, false],
+    ['of a quantity that is not of the machine', NODE_ID, OWN, with_(3, 18), false, false],
+    ['shorter', NODE_ID, OWN, payload.subarray(0, 7), false, false],
   ];
   const frames = FrameBatch.allocate(cases.length);
   for (const [, canId, flags, bytes] of cases) frames.push(1, canId, flags, bytes);
-  for (const [at, [what, , , , isOwn]] of cases.entries())
-    assert.equal(signals.isOwn(frames, at), isOwn, what);
+  for (const [at, [what, , , , isOwn, isTold]] of cases.entries()) {
+    assert.deepEqual([signals.isOwn(frames, at), signals.isTold(frames, at)], [isOwn, isTold], what);
+  }
 });

@@ -80,7 +80,16 @@ export class HostSignals {
 
   /** Whether a frame is one of ours that came back from the bus: what it says is a sample already. */
   isOwn(frames: FrameBatch, at: number): boolean {
-    if (frames.flags[at] !== FRAME_FLAG.OWN || frames.canId[at] !== this.#nodeId) return false;
+    return (
+      (frames.flags[at]! & FRAME_FLAG.OWN) !== 0 &&
+      frames.canId[at] === this.#nodeId &&
+      this.isTold(frames, at)
+    );
+  }
+
+  /** Whether a frame says, whoever sent it, what this machine tells of itself. */
+  isTold(frames: FrameBatch, at: number): boolean {
+    if ((frames.flags[at]! & ~FRAME_FLAG.OWN) !== 0) return false;
     const payload = frames.payloadOf(at);
     if (payload.length !== KART_PAYLOAD_BYTES) return false;
     const { messageType, componentType, componentId, commandId } = decodeKartPayload(payload);

@@ -1,11 +1,12 @@
 import type { FrameBatch } from '../bus/frame-batch.ts';
 import type { ClockWatch } from '../clock/clock-watch.ts';
 import type { CommandWatch } from '../commands/command-watch.ts';
-import type { HostSignals } from '../host/host-signals.ts';
 import type { KartDecoder } from '../protocol/kart-decoder.ts';
 import { roundTripSample, type TimeSync } from '../protocol/time-sync.ts';
 import type { Recorder } from '../recording/recorder.ts';
 import type { SampleIntake } from './sample-intake.ts';
+
+export type IsOwnHealth = (frames: FrameBatch, at: number) => boolean;
 
 export interface FrameIntakeOptions {
   readonly intake: SampleIntake;
@@ -17,8 +18,8 @@ export interface FrameIntakeOptions {
   readonly recorder: Recorder | null;
   /** The place of the bus in the recording. */
   readonly busIndex: number;
-  /** Our own health, where it is sent on the bus: it comes back, and is a sample already. Null elsewhere. */
-  readonly ownHealth: HostSignals | null;
+  /** Whether a frame tells of our own health, which is a sample already; null where none does. */
+  readonly isOwnHealth: IsOwnHealth | null;
 }
 
 /** What becomes of the frames of one bus. */
@@ -30,14 +31,14 @@ export class FrameIntake {
   }
 
   take(frames: FrameBatch): void {
-    const { intake, clock, commands, timeSync, recorder, busIndex, ownHealth } = this.#options;
+    const { intake, clock, commands, timeSync, recorder, busIndex, isOwnHealth } = this.#options;
     clock.check();
     recorder?.record(frames, busIndex);
     const isCommandAnswered = commands.observe(frames);
     // After those that want the timestamps as they came.
     const roundTrips = timeSync.observe(frames);
-    if (ownHealth === null) this.#decode(frames, 0, frames.count, isCommandAnswered);
-    else this.#decodeWithout(ownHealth, frames, isCommandAnswered);
+    if (isOwnHealth === null) this.#decode(frames, 0, frames.count, isCommandAnswered);
+    else this.#decodeWithout(isOwnHealth, frames, isCommandAnswered);
     for (const roundTrip of roundTrips) {
       const { key, rawValue } = roundTripSample(roundTrip);
       const series = this.#options.decoder.seriesOf(key);
@@ -61,10 +62,10 @@ export class FrameIntake {
     }
   }
 
-  #decodeWithout(ownHealth: HostSignals, frames: FrameBatch, isCommandAnswered: boolean): void {
+  #decodeWithout(isOwnHealth: IsOwnHealth, frames: FrameBatch, isCommandAnswered: boolean): void {
     let start = 0;
     for (let at = 0; at < frames.count; at++) {
-      if (!ownHealth.isOwn(frames, at)) continue;
+      if (!isOwnHealth(frames, at)) continue;
       this.#decode(frames, start, at, isCommandAnswered);
       this.#options.decoder.countOwnHealth(frames.canId[at]!);
       start = at + 1;

@@ -23,6 +23,7 @@ import { HOST_BUS_NAME } from '../shared/host-bus.ts';
 import { Turns } from '../shared/turns.ts';
 import { LiveFeed } from '../telemetry/live-feed.ts';
 import { TelemetryStore } from '../telemetry/telemetry-store.ts';
+import type { IsOwnHealth } from './frame-intake.ts';
 import { SampleIntake } from './sample-intake.ts';
 import { createSource, type Source } from './source.ts';
 
@@ -134,13 +135,19 @@ export async function startPipeline(
     recorder,
     log,
   };
+  /** What is sent comes back; and the simulated kart's computer is this machine, of which two would tell two things. */
+  function isOwnHealthOn({ name, spec }: BusConfig): IsOwnHealth | null {
+    if (hostSignals === null) return null;
+    if (spec.kind === 'sim') return (frames, at) => hostSignals.isTold(frames, at);
+    return sendHealthOn.includes(name) ? (frames, at) => hostSignals.isOwn(frames, at) : null;
+  }
   const sources = config.buses.map((bus, index) => {
     const options = {
       ...bus,
       index,
       componentId: componentIds.get(bus.name)!,
       figuresIntervalMs: figuresIntervals.get(bus.name)!,
-      ownHealth: sendHealthOn.includes(bus.name) ? hostSignals : null,
+      isOwnHealth: isOwnHealthOn(bus),
     };
     return createSource(options, context);
   });

@@ -10,7 +10,6 @@ import {
   TIME_SYNC_SIMULATED_MS,
   type TimeSyncConfig,
 } from '../config/schema.ts';
-import type { HostSignals } from '../host/host-signals.ts';
 import { BusSeries, BusSignals } from '../protocol/bus-signals.ts';
 import { KartDecoder } from '../protocol/kart-decoder.ts';
 import type { ProtocolRegistry } from '../protocol/protocol-registry.ts';
@@ -21,7 +20,7 @@ import { wallClockUs } from '../shared/clock.ts';
 import { errorMessage } from '../shared/errors.ts';
 import { rateLimited } from '../shared/log.ts';
 import type { Turns } from '../shared/turns.ts';
-import { FrameIntake } from './frame-intake.ts';
+import { FrameIntake, type IsOwnHealth } from './frame-intake.ts';
 import type { SampleIntake } from './sample-intake.ts';
 
 /** A bus, what decodes its frames, what keeps the time of its nodes, and what looks for their answers to commands. */
@@ -58,12 +57,11 @@ export interface SourceOptions extends BusConfig {
   readonly index: number;
   readonly componentId: number;
   readonly figuresIntervalMs: number | null;
-  /** Our own health, where it is sent on this bus. */
-  readonly ownHealth: HostSignals | null;
+  readonly isOwnHealth: IsOwnHealth | null;
 }
 
 export function createSource(options: SourceOptions, context: SourceContext): Source {
-  const { name, url, spec, index, componentId, figuresIntervalMs, ownHealth } = options;
+  const { name, url, spec, index, componentId, figuresIntervalMs, isOwnHealth } = options;
   const { registry, table, clock, intake, turns, recorder, log } = context;
   const series = new BusSeries(name, componentId, table);
   const signals = new BusSignals(series);
@@ -112,7 +110,7 @@ export function createSource(options: SourceOptions, context: SourceContext): So
     timeSync,
     recorder,
     busIndex: index,
-    ownHealth,
+    isOwnHealth,
   });
   return { bus, decoder, commands, timeSync, series, figuresIntervalMs, ended: end.promise };
 }
