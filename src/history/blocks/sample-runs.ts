@@ -24,6 +24,8 @@ export interface Run {
   readonly maxTimestampUs: number;
   /** Reads the samples of the wanted series at least. */
   read(wanted: WantedSeries): RunSamples;
+  /** How many samples of these series it has, where that costs less than to read them. */
+  countOf?(wanted: WantedSeries): number;
 }
 
 /** Which series a query is about. */
@@ -172,18 +174,23 @@ export class SampleRuns {
         this.#lastSegment = { firstSeq: row.first_seq, key, samples };
         return samples;
       },
+      countOf: (wanted) => this.#blocksOf(row, wanted).reduce((sum, { count }) => sum + count, 0),
     };
   }
 
-  #readSegment(segment: SegmentRow, { bySeries }: WantedSeries): RunSamples {
-    const { first_block, last_block } = segment;
+  #blocksOf({ first_block, last_block }: SegmentRow, { bySeries }: WantedSeries): BlockRow[] {
     const rows = this.#blocksBetween.all(first_block, last_block) as unknown as BlockRow[];
+    return rows.filter(({ series }) => bySeries[series] === 1);
+  }
+
+  #readSegment(segment: SegmentRow, wanted: WantedSeries): RunSamples {
     const parts: SeriesPart[] = [];
-    for (const row of rows) {
-      if (bySeries[row.series] !== 1) continue;
+    for (const row of this.#blocksOf(segment, wanted)) {
       const columns = this.#blocks.read(row);
       if (columns !== null) parts.push({ series: row.series, columns });
     }
+    // Merging takes as long as the segment, however little there is to be merged.
+    if (parts.length === 0) return NO_SAMPLES;
     return mergeBySeq({ firstSeq: segment.first_seq, lastSeq: segment.last_seq }, parts);
   }
 }

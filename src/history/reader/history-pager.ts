@@ -25,20 +25,21 @@ export class HistoryPager {
     const wanted = wantedSeries(this.#series, query);
     const fromUs = query.fromUs ?? Number.NEGATIVE_INFINITY;
     const toUs = query.toUs ?? Number.POSITIVE_INFINITY;
-    const isWhole =
-      wanted.isEverything && fromUs === Number.NEGATIVE_INFINITY && toUs === Number.POSITIVE_INFINITY;
     const page = query.format === 'columns' ? new ColumnsWriter() : this.#writers[query.format];
     page.begin(query.limit, memory);
     let toSkip = query.offset;
     let lastSeq: number | null = null;
     let nextCursor: number | null = null;
 
-    search: for (const run of runs) {
-      if (run.maxTimestampUs < fromUs || run.minTimestampUs > toUs) continue;
-      if (query.lastSeq !== undefined && run.firstSeq > query.lastSeq) continue;
-      if (isWhole && run.count <= toSkip && isWithin(run, query)) {
-        toSkip -= run.count;
-        continue;
+    search: for (const run of wanted.isNothing ? [] : runs) {
+      if (run.maxTimestampUs < fromUs || run.minTimestampUs > toUs || isOutside(run, query)) continue;
+      const isWhole = run.minTimestampUs >= fromUs && run.maxTimestampUs <= toUs && isWithin(run, query);
+      if (toSkip > 0 && isWhole) {
+        const count = wanted.isEverything ? run.count : run.countOf?.(wanted);
+        if (count !== undefined && count <= toSkip) {
+          toSkip -= count;
+          continue;
+        }
       }
       const samples = run.read(wanted);
       const { timestampUs, rawValue, series } = samples;
@@ -94,7 +95,10 @@ class ColumnsWriter {
 }
 
 /** Which series pass the filter. */
-function wantedSeries(all: readonly SeriesRecord[], filter: HistoryFilter): WantedSeries {
+function wantedSeries(
+  all: readonly SeriesRecord[],
+  filter: HistoryFilter,
+): WantedSeries & { readonly isNothing: boolean } {
   const bySeries = new Uint8Array(all.length);
   let wanted = 0;
   for (const series of all) {
@@ -105,7 +109,7 @@ function wantedSeries(all: readonly SeriesRecord[], filter: HistoryFilter): Want
   const { componentType, componentId, commandId, messageType, bus } = filter;
   const only = filter.series === undefined ? null : Buffer.from(filter.series).toString('latin1');
   const key = JSON.stringify([componentType, componentId, commandId, messageType, bus, only, all.length]);
-  return { bySeries, isEverything: wanted === all.length, key };
+  return { bySeries, isEverything: wanted === all.length, isNothing: wanted === 0, key };
 }
 
 export function passes(series: SeriesRecord, filter: HistoryFilter): boolean {
@@ -123,6 +127,12 @@ export function passes(series: SeriesRecord, filter: HistoryFilter): boolean {
 function isWithin({ firstSeq, lastSeq }: Run, query: HistoryQuery): boolean {
   const { after, before } = bounds(query);
   return firstSeq > after && lastSeq < before;
+}
+
+/** Whether they leave nothing of it. */
+function isOutside({ firstSeq, lastSeq }: Run, query: HistoryQuery): boolean {
+  const { after, before } = bounds(query);
+  return lastSeq <= after || firstSeq >= before;
 }
 
 /** Both exclusive. */

@@ -414,6 +414,33 @@ test('columns read the blocks of their signal and span alone', (t) => {
   database.close();
 });
 
+test('a page reads no segment that its cursor, filter or offset passes over', (t) => {
+  const { path, writer, close } = openHistory(t, null, 20);
+  write(writer, [plain(20), plain(20), plain(20)], 2);
+  compact(writer);
+  close();
+  const database = openForWriting(path);
+  const kept = database.prepare('SELECT count(*) AS segments FROM segments').get() as { segments: number };
+  assert.ok(kept.segments >= 2);
+  const { lastOfBlocks } = database.prepare('SELECT max(last_seq) AS lastOfBlocks FROM segments').get() as {
+    lastOfBlocks: number;
+  };
+  database.exec('UPDATE blocks SET bytes = 1');
+  const damages: string[] = [];
+  const reader = new HistoryReader(database, undefined, (message) => damages.push(message));
+  const query = { ...EVERYTHING, order: 'asc' } as const;
+  assert.deepEqual(seqsOf(reader.page({ ...query, cursor: lastOfBlocks, limit: 1 })), [lastOfBlocks + 1]);
+  assert.deepEqual(seqsOf(reader.page({ ...query, componentType: 5 })), []);
+  assert.deepEqual(seqsOf(reader.page({ ...query, componentId: 1 })), []);
+  assert.deepEqual(seqsOf(reader.page({ ...query, componentId: 0, offset: lastOfBlocks, limit: 1 })), [
+    lastOfBlocks + 1,
+  ]);
+  assert.deepEqual(damages, []);
+  reader.page({ ...query, cursor: lastOfBlocks - 1, limit: 1 });
+  assert.equal(damages.length, 1);
+  database.close();
+});
+
 function seqsOf(page: HistoryPage): number[] {
   return (parsePage(page, EVERYTHING) as SampleReply[]).map(({ seq }) => seq);
 }
