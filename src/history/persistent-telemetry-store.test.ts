@@ -133,6 +133,21 @@ test('what was flushed can be asked for, and comes back at the next start', asyn
   assert.deepEqual((await samplesOf(second.store)).at(-1)?.seq, 4);
 });
 
+test('a cursor of another history begins with the oldest sample, and one of the newest with nothing', async (t) => {
+  const { store, table } = await openStore(t);
+  table.add(RPM);
+  add(store, 2);
+  await store.flush();
+  // Not handed over yet, and seen all the same.
+  add(store, 1);
+  const after = async (cursor: number) =>
+    (await samplesOf(store, { ...EVERYTHING, cursor })).map(({ seq }) => seq);
+  assert.deepEqual(await after(2), [3]);
+  assert.deepEqual(await after(3), []);
+  assert.deepEqual(await after(4), [1, 2, 3]);
+  assert.deepEqual(await after(Number.MAX_SAFE_INTEGER), [1, 2, 3]);
+});
+
 test('a series that is new after a restart is stored beside those of before', async (t) => {
   const first = await openStore(t);
   first.table.add(RPM);

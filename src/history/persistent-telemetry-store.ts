@@ -389,11 +389,16 @@ export class PersistentTelemetryStore {
   }
 
   /**
-   * Asks the reader. Rejects with QueryError 503 HISTORY_BUSY past HISTORY_QUERIES_WAITING_MAX waiting
+   * Asks the reader. A cursor that no sample has had by now is of another history, of a database that was set aside or
+   * deleted: who follows with it is told this one from its beginning, instead of nothing until the numbers have
+   * come that far. Rejects with QueryError 503 HISTORY_BUSY past HISTORY_QUERIES_WAITING_MAX waiting
    * queries and HISTORY_CLOSED while there is no history, or HistoryError where reading failed.
    */
-  query(query: HistoryQuery, memory?: ArrayBuffer): Promise<HistoryPage> {
+  query(asked: HistoryQuery, memory?: ArrayBuffer): Promise<HistoryPage> {
     const askedMs = performance.now();
+    const { order, cursor = 0 } = asked;
+    const isForeign = order === 'asc' && cursor >= this.#nextSeq + this.samples.count;
+    const query = isForeign ? { ...asked, cursor: undefined } : asked;
     const page = this.#newestPage(query);
     if (page === null) {
       const transfer = memory === undefined ? [] : [memory];
