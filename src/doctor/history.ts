@@ -1,12 +1,13 @@
 import { statSync } from 'node:fs';
 import { findDamage } from '../history/database/damaged-database.ts';
-import { isDatabaseInUse, openStored } from '../history/database/database.ts';
+import { isDatabaseInUse, openStored, realDatabasePath } from '../history/database/database.ts';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { WAL_BYTES_MAX } from '../shared/limits.ts';
 import { bytesText, type Check, ok, problem, warning } from './check.ts';
 
 /** The database, as far as can be told without writing to it. `isOurs`: the collector that answers writes it. */
-export function checkHistory(path: string, isOurs: boolean): Check[] {
+export function checkHistory(configuredPath: string, isOurs: boolean): Check[] {
+  const path = realDatabasePath(configuredPath);
   const checks = [inUse(path, isOurs)];
   try {
     if (statSync(path, { throwIfNoEntry: false }) === undefined) {

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -689,6 +697,22 @@ describe('an open is refused', () => {
     assert.equal(store.status().samplesStored, 1);
     await store.close();
     await (await openStore(t, { path })).store.close();
+  });
+
+  test('by the name of a link to it, whether it is there yet or not', async (t) => {
+    const folder = temporaryDirectory(t);
+    const [path, link, early] = ['collector.db', 'link.db', 'early.db'].map((name) => join(folder, name));
+    symlinkSync('collector.db', early!);
+    const first = await openStore(t, { path: early! });
+    symlinkSync(path!, link!);
+    for (const name of [path!, link!, early!]) {
+      await assert.rejects(openStore(t, { path: name }), { name: 'HistoryError', code: 'HISTORY_IN_USE' });
+    }
+    first.table.add(RPM);
+    add(first.store, 1);
+    await first.store.flush();
+    assert.ok(first.store.status().size.walBytes > 0);
+    assert.ok(!existsSync(`${early}-lock`));
   });
 
   test("on another program's file", async (t) => {

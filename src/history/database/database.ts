@@ -1,5 +1,5 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, openSync, readlinkSync, readSync, realpathSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { errorMessage, HistoryError } from '../../shared/errors.ts';
@@ -57,6 +57,23 @@ export function openForWriting(path: string, durability: Durability = 'full'): D
         cause: error,
       },
     );
+  }
+}
+
+/**
+ * The file that a path stands for. SQLite follows a symbolic link and keeps its log beside the file, so our lock has to be
+ * there as well: else two collectors would write one database, each under a name of its own.
+ */
+export function realDatabasePath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    // None is there yet, be it behind a link or not; or it can't be reached, which the opening tells.
+    try {
+      return resolve(dirname(path), readlinkSync(path));
+    } catch {
+      return path;
+    }
   }
 }
 

@@ -18,7 +18,7 @@ import {
   type SetAside,
   setAside,
 } from '../database/damaged-database.ts';
-import { durabilityOf, lockDatabase, openForWriting } from '../database/database.ts';
+import { durabilityOf, lockDatabase, openForWriting, realDatabasePath } from '../database/database.ts';
 import { WriteAheadLog } from '../database/write-ahead-log.ts';
 import type {
   CorrectionDone,
@@ -35,8 +35,9 @@ import { HistoryWriter } from './history-writer.ts';
 /** The thread that writes the database: the only one that ever does. */
 
 const port = parentPort!;
-const { path, batches, retention, flushIntervalMs, isLive, durability, protocolFiles } =
+const { batches, retention, flushIntervalMs, isLive, durability, protocolFiles } =
   workerData as WriterThreadData;
+const path = realDatabasePath((workerData as WriterThreadData).path);
 
 /** What samples are stamped by, for a database that is begun anew. */
 let { clock } = workerData as WriterThreadData;
