@@ -1,7 +1,17 @@
-import { closeSync, createWriteStream, fsyncSync, openSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  createWriteStream,
+  fsyncSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
 import { openStored } from '../history/database/database.ts';
 import type { ColumnsPage } from '../history/history-query.ts';
 import { HistoryReader } from '../history/reader/history-reader.ts';
@@ -10,11 +20,12 @@ import type { SeriesRecord } from '../protocol/series-table.ts';
 import { parseSignalPattern } from '../protocol/signal-pattern.ts';
 import { CollectorError, errorCode, errorMessage, HistoryError } from '../shared/errors.ts';
 import { HISTORY_STREAM_PAGE_SAMPLES } from '../shared/limits.ts';
-
-import type { ExportOptions } from './export-options.ts';
+import type { ExportFormat, ExportOptions } from './export-options.ts';
 
 /** Signals that a message names at most. */
 const SIGNALS_NAMED_MAX = 20;
+
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Writes what the database holds at the start, page by page; each page is a read of its own, so that the writer's
@@ -154,37 +165,72 @@ function linesStream(samples: StoredSamples, format: 'csv' | 'ndjson'): Readable
   return Readable.from(lines(samples, format), { highWaterMark: 1 });
 }
 
-/** What is written lies beside the file until it is whole. */
+/** What is written lies beside the file until it is whole; a device or a pipe is written to as it is. */
 async function writeToFile(samples: StoredSamples, options: ExportOptions, path: string): Promise<void> {
-  refuseDatabase(path, options.databasePath);
-  const part = `${path}.part`;
-  const tellProgress = process.stderr.isTTY
-    ? () => process.stderr.write(`\r${samples.count.toLocaleString('en')} samples`)
-    : () => {};
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat?.isDirectory()) {
+    throw new CollectorError('EXPORT_FAILED', `${path} is a folder: give a file with --output FILE.`);
+  }
+  const isPlain = stat?.isFile() ?? true;
+  const file = stat?.isFile() ? realpathSync(path) : path;
+  refuseDatabase(file, options.databasePath);
+  const part = isPlain ? `${file}.part` : file;
+  const removePart = () => {
+    if (isPlain) rmSync(part, { force: true });
+  };
+  const stopRemoving = onInterruption(removePart);
   try {
-    if (options.format === 'parquet') {
-      const { ParquetFile } = await import('./parquet-file.ts');
-      const file = new ParquetFile(part);
-      for (const page of samples.pages()) {
-        file.write(page, samples.seriesAt);
-        tellProgress();
-      }
-      file.finish();
-    } else {
-      const stream = linesStream(samples, options.format);
-      stream.on('data', tellProgress);
-      await pipeline(stream, createWriteStream(part));
+    await write(samples, options.format, part);
+    if (isPlain) {
+      syncFile(part);
+      renameSync(part, file);
     }
-    syncFile(part);
-    renameSync(part, path);
   } catch (error) {
-    rmSync(part, { force: true });
+    removePart();
     if (error instanceof CollectorError) throw error;
     throw new CollectorError('EXPORT_FAILED', `${path} can't be written: ${errorMessage(error)}.`, {
       cause: error,
     });
+  } finally {
+    stopRemoving();
   }
   process.stderr.write(`${process.stderr.isTTY ? '\r' : ''}${summary(samples)} in ${path}\n`);
+}
+
+async function write(samples: StoredSamples, format: ExportFormat, path: string): Promise<void> {
+  const tellProgress = process.stderr.isTTY
+    ? () => process.stderr.write(`\r${samples.count.toLocaleString('en')} samples`)
+    : () => {};
+  if (format !== 'parquet') {
+    const stream = linesStream(samples, format);
+    stream.on('data', tellProgress);
+    await pipeline(stream, createWriteStream(path));
+    return;
+  }
+  const { ParquetFile } = await import('./parquet-file.ts');
+  const file = new ParquetFile(path);
+  for (const page of samples.pages()) {
+    file.write(page, samples.seriesAt);
+    tellProgress();
+    // Signals are heard between pages.
+    await setImmediate();
+  }
+  file.finish();
+}
+
+/** Does something before a signal ends the process, until the returned function is called. */
+function onInterruption(act: () => void): () => void {
+  const interrupted = (signal: NodeJS.Signals) => {
+    act();
+    stop();
+    // Now it ends the process as it would have, so that a shell knows.
+    process.kill(process.pid, signal);
+  };
+  const stop = () => {
+    for (const signal of ENDING_SIGNALS) process.off(signal, interrupted);
+  };
+  for (const signal of ENDING_SIGNALS) process.on(signal, interrupted);
+  return stop;
 }
 
 function refuseDatabase(path: string, databasePath: string): void {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { zstdDecompressSync } from 'node:zlib';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
@@ -197,6 +198,44 @@ test('parquet has the samples of the csv, over pages and row groups', async (t) 
   }
 });
 
+test('what is no plain file is written to as it is, and a link stays one', async (t) => {
+  const directory = madeHistory(t, 800);
+  // A link to the pipe that a shell makes: opening it never waits for somebody.
+  symlinkSync('/dev/stdout', join(directory, 'pipe'));
+  const command = `'${process.execPath}' '${ENTRY}' export --db collector.db --output pipe | cat`;
+  const { stdout, stderr } = spawnSync('sh', ['-c', command], { cwd: directory, encoding: 'utf8' });
+  assert.match(stderr, / in pipe\n$/);
+  assert.equal(stdout, streamed(directory));
+  assert.ok(lstatSync(join(directory, 'pipe')).isSymbolicLink());
+
+  writeFileSync(join(directory, 'real.csv'), '');
+  symlinkSync('real.csv', join(directory, 'link.csv'));
+  assert.equal((await run(['--db', 'collector.db', '--output', 'link.csv'], directory)).code, 0);
+  assert.ok(lstatSync(join(directory, 'link.csv')).isSymbolicLink());
+  assert.equal(readFileSync(join(directory, 'real.csv'), 'utf8'), streamed(directory));
+});
+
+test('one that is interrupted leaves nothing behind', async (t) => {
+  const directory = madeHistory(t, 300_000);
+  for (const [name, signal] of [
+    ['drive.csv', 'SIGINT'],
+    ['drive.parquet', 'SIGTERM'],
+  ] as const) {
+    const child = start(['--db', 'collector.db', '--output', name], directory);
+    while (!existsSync(join(directory, `${name}.part`))) {
+      assert.equal(child.exitCode, null, 'it was too quick to be interrupted');
+      await sleep(1);
+    }
+    child.kill(signal);
+    const [code, killedBy] = await once(child, 'close');
+    assert.deepEqual([code, killedBy], [null, signal]);
+    assert.deepEqual(
+      readdirSync(directory).filter((file) => file.startsWith('drive')),
+      [],
+    );
+  }
+});
+
 test('whoever has seen enough ends it in peace', async (t) => {
   const directory = madeHistory(t, 100_000);
   const child = start(['--db', 'collector.db'], directory);
@@ -281,13 +320,16 @@ describe('is refused, with what to do:', () => {
     ['a signal that was never heard', ['--signal', 'MOTORS/*/RPN'], 1, /no signal MOTORS\/\*\/RPN\. It has: MOTORS\/MOTOR_LEFT_REAR\/RPM, /],
     ['a bus that there is not', ['--bus', 'can7'], 1, /^The history has no bus can7\. It has: can0, rear\.\n$/],
     ['a file in no folder', ['--output', 'no/where.csv'], 1, /^no\/where\.csv can't be written: ENOENT/],
+    ['a folder as the file', ['--output', '.'], 1, /^\. is a folder: give a file with --output FILE\.\n$/],
     ['the database as the file', ['--output', 'collector.db'], 1, /collector\.db is the database that is read/],
+    ['a link to it as the file', ['--output', 'link.csv'], 1, /collector\.db is the database that is read/],
   ];
   for (const [what, args, exitCode, message] of cases) {
     test(what, async (t) => {
       const cwd = directory(t);
       writeFileSync(join(cwd, 'text.db'), 'x'.repeat(200));
       writeFileSync(join(cwd, 'empty.db'), '');
+      symlinkSync('collector.db', join(cwd, 'link.csv'));
       const before = readdirSync(cwd).filter((name) => !/-(wal|shm)$/.test(name));
       const flags = args.includes('--db') ? args : ['--db', 'collector.db', ...args];
       const { code, stdout, stderr } = await run(flags, cwd);
