@@ -2,6 +2,7 @@ import type { SeriesRecord } from '../protocol/series-table.ts';
 import type { ClockChange, ClockReading, ClockState } from '../shared/clock.ts';
 import type { SetAside } from './database/damaged-database.ts';
 import type { Durability } from './database/database.ts';
+import type { LoadedHistory, StoredState } from './database/stored-history.ts';
 import type { Gap, GapQuery } from './gap.ts';
 import type {
   ColumnsPage,
@@ -33,21 +34,15 @@ export interface WriterThreadData extends HistoryThreadData {
   readonly clock: ClockState;
   /** The text of each .proto file in force, by its name. */
   readonly protocolFiles: Readonly<Record<string, string>>;
+  /** When the run began, by the wall clock; null where it is beginning. */
+  readonly beganUs: number | null;
+  /** Numbers below may have been seen in this run, which has none stored yet. */
+  readonly nextSeq: number;
 }
 
 export interface StoredError {
   readonly code: string;
   readonly message: string;
-}
-
-/** The latest sample of a series, as an earlier run left it. */
-export interface StoredState {
-  readonly series: number;
-  readonly timestampUs: number;
-  readonly rawValue: number;
-  readonly count: number;
-  /** The number of that sample; 0 where it isn't known. */
-  readonly seq: number;
 }
 
 /** Timestamps that were moved, after the clock was set. */
@@ -107,7 +102,8 @@ export type FromWriter =
       readonly corrected: readonly CorrectedSpan[];
       readonly size: HistorySize;
     }
-  | { readonly kind: 'refused'; readonly error: StoredError }
+  /** Where the disk alone is to blame, with what it holds: it is to be tried again. */
+  | { readonly kind: 'refused'; readonly error: StoredError; readonly held: LoadedHistory | null }
   /** These batches' samples are durable, or lost. */
   | { readonly kind: 'recycle'; readonly batches: readonly number[] }
   | {

@@ -141,6 +141,25 @@ test('what was flushed can be asked for, and comes back at the next start', asyn
   assert.deepEqual((await samplesOf(second.store)).at(-1)?.seq, 4);
 });
 
+test('a start passes over the newest samples where they are damaged, and says so', async (t) => {
+  const first = await openStore(t);
+  first.table.add(RPM);
+  for (let commit = 0; commit < 2; commit++) {
+    add(first.store, 3);
+    await first.store.flush();
+  }
+  await first.store.close();
+  const other = new DatabaseSync(first.path);
+  other.exec("UPDATE chunks SET samples = x'01' WHERE first_seq = 4");
+  other.close();
+  const { store } = await openStore(t, { path: first.path });
+  assert.deepEqual([store.status().state, store.status().damages], ['open', 1]);
+  assert.deepEqual(
+    (await samplesOf(store)).map(({ seq }) => seq),
+    [1, 2, 3],
+  );
+});
+
 test('a cursor of another history begins with the oldest sample, and one of the newest with nothing', async (t) => {
   const { store, table } = await openStore(t);
   table.add(RPM);

@@ -1,4 +1,5 @@
-import { Worker } from 'node:worker_threads';
+import { isDeepStrictEqual } from 'node:util';
+import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { SampleBatch } from '../protocol/sample-batch.ts';
 import { recordOf, type SeriesRecord, type SeriesTable } from '../protocol/series-table.ts';
@@ -9,20 +10,22 @@ import {
   NO_CLOCK,
   readClock,
   uncertainAfter,
+  wallClockUs,
 } from '../shared/clock.ts';
 import { type DurationCounts, DurationHistogram } from '../shared/duration-histogram.ts';
-import { HistoryError, QueryError } from '../shared/errors.ts';
+import { errorMessage, HistoryError, QueryError } from '../shared/errors.ts';
 import {
   CLOCK_STEPS_KEPT,
   HISTORY_QUERIES_WAITING_MAX,
+  HISTORY_REOPEN_MS,
   NEWEST_SAMPLES_KEPT,
   SAMPLE_BATCHES_FREE_LOW,
   SAMPLE_BATCHES_MAX,
 } from '../shared/limits.ts';
 import { type FaultLog, rateLimited } from '../shared/log.ts';
-import { threadModule } from '../shared/thread-module.ts';
 import type { SetAside } from './database/damaged-database.ts';
 import type { Durability } from './database/database.ts';
+import type { StoredState } from './database/stored-history.ts';
 import { addGap, type Gap, type GapQuery, spanOf } from './gap.ts';
 import type {
   Answer,
@@ -30,7 +33,6 @@ import type {
   FromWriter,
   Question,
   StoredError,
-  StoredState,
   ToWriter,
   WriterThreadData,
 } from './history-messages.ts';
@@ -48,6 +50,7 @@ import { HistoryReaderHandle } from './reader/history-reader-handle.ts';
 import { NewestSamples } from './reader/newest-samples.ts';
 import type { Retention } from './retention.ts';
 import type { CorrectedSpan } from './writer/clock-ledger.ts';
+import { type OpenedHistory, type StartedWriter, startWriter } from './writer/start-writer.ts';
 
 export interface HistoryOptions extends Retention {
   /** The database file. */
@@ -62,6 +65,8 @@ export interface HistoryOptions extends Retention {
   readonly clock?: ClockState;
   /** Looks at the clock, ahead of each commit; it may call changeClock(). */
   readonly readClock?: typeof readClock;
+  /** How often a disk that refuses the database at the start is tried again; HISTORY_REOPEN_MS unless told. */
+  readonly reopenMs?: number;
   readonly log: Logger;
 }
 
@@ -171,10 +176,17 @@ export class PersistentTelemetryStore {
   readonly #corrections: CorrectionDone[] = [];
   #corrected: readonly CorrectedSpan[] = [];
   readonly #logFault: FaultLog;
+  /** When the run began, by the wall clock. */
+  #beganUs = 0;
+  /** What samples are stamped by. */
+  #clock: ClockState;
+  #reopenTimer: NodeJS.Timeout | undefined;
+  #reopening: Promise<void> | null = null;
 
   constructor(options: HistoryOptions, table: SeriesTable) {
     this.#options = options;
     this.#table = table;
+    this.#clock = options.clock ?? NO_CLOCK;
     this.#logFault = rateLimited(options.log);
     this.#newest = new NewestSamples(NEWEST_SAMPLES_KEPT, table);
     this.#reader = new HistoryReaderHandle({
@@ -192,62 +204,120 @@ export class PersistentTelemetryStore {
 
   /**
    * Opens the database and gives what an earlier run left, which the caller restores into the series table
-   * before the first sample. Throws HistoryError: HISTORY_IN_USE, HISTORY_NOT_OURS, HISTORY_TOO_NEW,
+   * before the first sample. Where the disk refuses it, full or failing, that is told and tried again: until then nothing is
+   * stored, and the state is `failed`. Throws HistoryError: HISTORY_IN_USE, HISTORY_NOT_OURS, HISTORY_TOO_NEW,
    * HISTORY_UNAVAILABLE.
    */
-  open(): Promise<StoredHistory> {
-    const { path, flushIntervalMs, durability = 'full', isLive = false, clock = NO_CLOCK } = this.#options;
+  async open(): Promise<StoredHistory> {
+    this.#beganUs = wallClockUs();
+    const { writer, answer } = await this.#openDatabase(null);
+    if (answer.kind === 'opened') {
+      this.#begin(writer, answer, answer.nextSeq);
+      return { series: answer.series, states: answer.states };
+    }
+    const { error, held } = answer;
+    if (held === null) throw new HistoryError(error.code, error.message);
+    this.#state = 'failed';
+    this.#nextSeq = held.nextSeq;
+    this.samples.begin(held.nextSeq);
+    // What the database holds is known to it, should it be the one that is opened.
+    this.#seriesTold = held.series.length;
+    this.#refused(error);
+    return { series: held.series, states: held.states };
+  }
+
+  /** `beganUs` is when the run began, where it is tried again. */
+  #openDatabase(beganUs: number | null): Promise<StartedWriter> {
+    const { path, flushIntervalMs, durability = 'full', isLive = false } = this.#options;
     const { maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs } = this.#options;
-    const workerData: WriterThreadData = {
+    const data: WriterThreadData = {
       path,
       batches: this.#batches.map(({ buffer }) => buffer),
       flushIntervalMs,
       durability,
       isLive,
-      clock,
+      clock: this.#clock,
       retention: { maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs },
       protocolFiles: this.#table.protocolFiles,
+      beganUs,
+      nextSeq: beganUs === null ? 0 : this.#nextSeq,
     };
-    const writer = new Worker(threadModule(import.meta.url, 'writer/history-writer-thread'), {
-      workerData,
-      name: 'history writer',
-    });
-    return new Promise((resolve, reject) => {
-      writer.once('error', reject);
-      writer.once('message', (message: FromWriter) => {
-        if (message.kind !== 'opened') {
-          const error: StoredError =
-            message.kind === 'refused' ? message.error : { code: 'UNEXPECTED', message: message.kind };
-          reject(new HistoryError(error.code, error.message));
-          return;
-        }
-        writer.off('error', reject);
-        this.#reservedSeq = message.reservedSeq;
-        this.#newest.add(message.newest, message.newest.seq);
-        this.#begin(writer, message.nextSeq);
-        // What is stored already has been told; only the series after it are new to the writer.
-        this.#seriesTold = message.series.length;
-        this.#size = message.size;
-        this.#durability = message.durability;
-        this.#uncertainFromSeq = message.uncertainFromSeq;
-        this.#corrected = message.corrected;
-        if (message.correction !== null) this.#tellCorrection(message.correction);
-        if (message.setAside !== null) this.#tellSetAside(message.setAside);
-        resolve({ series: message.series, states: message.states });
-      });
-    });
+    return startWriter(data, (message) => this.#tellDamage(message));
   }
 
-  #begin(writer: Worker, nextSeq: number): void {
+  #begin(writer: Worker, opened: OpenedHistory, nextSeq: number): void {
     this.#writer = writer;
     this.#state = 'open';
+    this.#reservedSeq = opened.reservedSeq;
+    this.#newest.add(opened.newest, opened.newest.seq);
     this.#nextSeq = nextSeq;
     this.samples.begin(nextSeq);
+    // What is stored already has been told; only the series after it are new to the writer.
+    this.#seriesTold = opened.series.length;
+    this.#size = opened.size;
+    this.#durability = opened.durability;
+    this.#uncertainFromSeq = opened.uncertainFromSeq;
+    this.#corrected = opened.corrected;
+    if (opened.correction !== null) this.#tellCorrection(opened.correction);
+    if (opened.setAside !== null) this.#tellSetAside(opened.setAside);
     // The writer may have found a gap, of the time before this run.
     this.#isUncommitted = true;
     writer.on('message', (message: FromWriter) => this.#handleWriter(message));
     writer.on('error', (error) => this.#writerDied(error));
     this.#flushTimer = setInterval(() => this.#flush(), this.#options.flushIntervalMs);
+  }
+
+  /** The disk refuses the database: it is tried again. */
+  #refused(error: StoredError): void {
+    if (this.#state !== 'failed') return;
+    if (this.#problem?.message !== error.message) {
+      this.#options.log.error(
+        { ...error },
+        'the disk refuses the history: nothing is stored until it does not',
+      );
+    }
+    this.#problem = error;
+    this.#reopenTimer = setTimeout(() => {
+      // So that the loss is shown, however slowly samples come.
+      this.handOver();
+      this.#reopening = this.#reopen().catch((cause: unknown) =>
+        this.#refused({ code: 'HISTORY_UNAVAILABLE', message: errorMessage(cause) }),
+      );
+    }, this.#options.reopenMs ?? HISTORY_REOPEN_MS);
+  }
+
+  async #reopen(): Promise<void> {
+    const { writer, answer } = await this.#openDatabase(this.#beganUs);
+    if (answer.kind === 'refused') {
+      this.#refused(answer.error);
+      return;
+    }
+    if (this.#state === 'failed' && this.#isOurs(answer)) {
+      // What has come since is lost as well.
+      this.handOver();
+      this.#problem = null;
+      this.#begin(writer, answer, this.#nextSeq);
+      this.#options.log.info('the disk takes the history again');
+      return;
+    }
+    writer.postMessage({ kind: 'close', nextSeq: answer.nextSeq } satisfies ToWriter);
+    if (this.#state !== 'failed') return;
+    this.#problem = {
+      code: 'HISTORY_UNAVAILABLE',
+      message:
+        'The disk takes the database again, but it could not be read at the start: restart the service.',
+    };
+    this.#options.log.error({ ...this.#problem }, 'history is not written');
+  }
+
+  /** Whether a database is the one that was read at the start, or as empty: numbers mean in it what they do here. */
+  #isOurs({ series, nextSeq }: OpenedHistory): boolean {
+    const known = this.#table.since(0).map(recordOf);
+    return (
+      nextSeq <= this.#nextSeq &&
+      series.length === this.#seriesTold &&
+      series.every((one, index) => isDeepStrictEqual(one, known[index]))
+    );
   }
 
   /** The batch to append to. Another one after every handOver(). */
@@ -286,9 +356,13 @@ export class PersistentTelemetryStore {
     this.#nextSeq += count;
     const next = this.#state === 'open' ? this.#free.pop() : undefined;
     if (next === undefined) {
-      this.#lostInQueue += count;
+      const isFailed = this.#state === 'failed';
+      if (isFailed) {
+        this.#samplesHandedOver += count;
+        this.#lostInWrite += count;
+      } else this.#lostInQueue += count;
       const span = spanOf([this.samples.timestampUs.subarray(0, count)]);
-      this.gap({ bus: null, cause: 'queue', ...span, count });
+      this.gap({ bus: null, cause: isFailed ? 'disk' : 'queue', ...span, count });
     } else {
       this.#giveToWriter();
       this.#current = next;
@@ -341,7 +415,8 @@ export class PersistentTelemetryStore {
    */
   changeClock(change: ClockChange, wallClockUs: number): void {
     this.handOver();
-    const { correctionUs } = change;
+    const { correctionUs, bootId, offsetUs, isSynchronized } = change;
+    this.#clock = { bootId, offsetUs, isSynchronized };
     if (correctionUs !== 0 && this.#uncertainFromSeq !== null) {
       this.#newest.shift(this.#uncertainFromSeq, correctionUs);
       for (const [at, gap] of this.#gapsUntold.entries()) this.#gapsUntold[at] = movedGap(gap, correctionUs);
@@ -446,6 +521,10 @@ export class PersistentTelemetryStore {
       return Promise.reject(
         new QueryError(503, 'HISTORY_CLOSED', 'The history is closed: the service is stopping.'),
       );
+    }
+    if (this.#writer === null) {
+      const message = `The disk refuses the history: ${this.#problem?.message}`;
+      return Promise.reject(new QueryError(503, 'HISTORY_CLOSED', message));
     }
     this.publish();
     return this.#reader.ask(question, transfer);
@@ -578,6 +657,7 @@ export class PersistentTelemetryStore {
   /** Makes everything durable and ends both threads. */
   async close(): Promise<void> {
     clearInterval(this.#flushTimer);
+    clearTimeout(this.#reopenTimer);
     if (this.#state === 'closed') return;
     const writer = this.#state === 'open' ? this.#writer : null;
     const ended = new Promise((resolve) => writer?.once('exit', resolve));
@@ -588,6 +668,7 @@ export class PersistentTelemetryStore {
       this.#askForCommit(() => {});
     }
     this.#state = 'closed';
+    await this.#reopening;
     // The writer closes last: SQLite then takes its log over into the database file.
     await this.#reader.close();
     if (writer === null) return;

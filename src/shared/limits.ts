@@ -288,6 +288,9 @@ export const PARQUET_ROW_GROUP_SAMPLES = COLUMN_PAGE_SAMPLES_MAX;
 export const SERIES_SIGNALS_MAX = 64;
 export const SERIES_POINTS_MAX = 10_000;
 
+/** How often a disk that has refused the database at the start is tried again: a try costs a thread's start, some 20 ms. */
+export const HISTORY_REOPEN_MS = 2000;
+
 /** Queries that may wait for the reader thread; one more is answered 503. */
 export const HISTORY_QUERIES_WAITING_MAX = 64;
 

@@ -79,7 +79,7 @@ export const PROBLEMS = {
     message: `${API_EXPORTS_MAX} exports are under way, and no more at once: try again when one has ended.`,
   },
   HISTORY_CLOSED: {
-    when: 'the service is stopping',
+    when: 'the service is stopping, or has found the disk full or failing at its start',
     message: 'The history is closed: the service is stopping.',
   },
   UPGRADE_REQUIRED: {

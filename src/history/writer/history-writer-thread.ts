@@ -19,6 +19,7 @@ import {
   setAside,
 } from '../database/damaged-database.ts';
 import { durabilityOf, lockDatabase, openForWriting, realDatabasePath } from '../database/database.ts';
+import { isDiskFailure, readUnwritable } from '../database/unwritable-database.ts';
 import { WriteAheadLog } from '../database/write-ahead-log.ts';
 import type {
   CorrectionDone,
@@ -35,7 +36,7 @@ import { HistoryWriter } from './history-writer.ts';
 /** The thread that writes the database: the only one that ever does. */
 
 const port = parentPort!;
-const { batches, retention, flushIntervalMs, isLive, durability, protocolFiles } =
+const { batches, retention, flushIntervalMs, isLive, durability, protocolFiles, ...begun } =
   workerData as WriterThreadData;
 const path = realDatabasePath((workerData as WriterThreadData).path);
 
@@ -91,9 +92,9 @@ function openHistory(): Opened {
       correction,
       corrected: writer.corrected(),
     };
-    if (isLive) writer.beginLive(wallClockUs());
+    if (isLive) writer.beginLive(wallClockUs(), begun.beganUs ?? undefined);
     writer.beginClock(wallClockUs());
-    writer.reserve();
+    writer.reserve(begun.nextSeq);
     return { database, writer, log: new WriteAheadLog(database, path), stored };
   } catch (error) {
     const damage = damageOfOpening(error);
@@ -301,6 +302,10 @@ try {
   lock = lockDatabase(path);
   serve(openHistory(), lock);
 } catch (error) {
+  post({
+    kind: 'refused',
+    error: refusal(error),
+    held: isDiskFailure(error, path) ? readUnwritable(path) : null,
+  });
   lock?.close();
-  post({ kind: 'refused', error: refusal(error) });
 }

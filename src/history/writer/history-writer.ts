@@ -5,17 +5,11 @@ import { type ClockChange, type ClockReading, NO_CLOCK } from '../../shared/cloc
 import { SAMPLE_BATCH_SAMPLES_MAX, SEGMENT_SAMPLES, SEQ_RESERVED, SERIES_MAX } from '../../shared/limits.ts';
 import { encodeChunk, type SampleColumns } from '../blocks/chunk-codec.ts';
 import type { OnDamage } from '../database/damage.ts';
-import {
-  canonicalJson,
-  rowOfSeries,
-  SELECT_SERIES,
-  type SeriesRow,
-  seriesOfRow,
-  textHash,
-} from '../database/series-rows.ts';
+import { canonicalJson, rowOfSeries, textHash } from '../database/series-rows.ts';
+import { type LoadedHistory, loadHistory } from '../database/stored-history.ts';
 import { fileBytes, logPath } from '../database/write-ahead-log.ts';
 import { type Gap, spanOf } from '../gap.ts';
-import type { CorrectionDone, StoredState } from '../history-messages.ts';
+import type { CorrectionDone } from '../history-messages.ts';
 import type { HistorySize } from '../history-query.ts';
 import type { Retention } from '../retention.ts';
 import { BlockQuarantine } from './block-quarantine.ts';
@@ -153,9 +147,10 @@ export class HistoryWriter {
   /**
    * Says that live buses are recorded from now on. Where an earlier run did so and has left samples, the time
    * between is a gap. It begins where that run was last known to record, but not before a sample that is
-   * stored: the clock of a run may have been wrong, and a replay has brought samples of a time between.
+   * stored: the clock of a run may have been wrong, and a replay has brought samples of a time between. It ends where this run
+   * began, which is earlier than now where the disk has refused the database.
    */
-  beginLive(wallClockUs: number): void {
+  beginLive(wallClockUs: number, beganUs = wallClockUs): void {
     this.#isLive = true;
     const row = this.#database
       .prepare(
@@ -163,13 +158,14 @@ export class HistoryWriter {
           SELECT max_timestamp_us FROM segments UNION ALL SELECT max_timestamp_us FROM chunks
         ) WHERE max_timestamp_us <= ?`,
       )
-      .get(wallClockUs) as { newest_us: number | null };
+      .get(beganUs) as { newest_us: number | null };
     const hasSamples = Number.isFinite(this.#newestUs);
     const untilUs =
       this.#recordedUntilUs === null || !hasSamples
         ? null
         : Math.max(this.#recordedUntilUs, row.newest_us ?? this.#recordedUntilUs);
-    this.#startGap = this.#gaps.beginRun(untilUs, wallClockUs, performance.now());
+    const beganMs = performance.now() - (wallClockUs - beganUs) / 1000;
+    this.#startGap = this.#gaps.beginRun(untilUs, beganUs, beganMs);
   }
 
   /**
@@ -261,17 +257,8 @@ export class HistoryWriter {
   }
 
   /** What earlier runs left: the series in the order of their indexes, their latest samples, the next number. */
-  load(): { series: SeriesRecord[]; states: StoredState[]; nextSeq: number } {
-    const series = this.#database
-      .prepare(`${SELECT_SERIES} ORDER BY id`)
-      .all()
-      .map((row) => seriesOfRow(row as unknown as SeriesRow));
-    const states = this.#database
-      .prepare(
-        'SELECT series, timestamp_us AS timestampUs, raw_value AS rawValue, count, seq FROM series_state',
-      )
-      .all()
-      .map((row) => ({ ...row }) as unknown as StoredState);
+  load(): LoadedHistory {
+    const { series, states } = loadHistory(this.#database);
     this.#compactor.addSeries(series);
     for (const state of states) {
       this.#timestampUs[state.series] = state.timestampUs;
