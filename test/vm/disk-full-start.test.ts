@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { pino } from 'pino';
 import type { GapReply, SampleReply } from '../../src/api/schemas.ts';
+import { openStored } from '../../src/history/database/database.ts';
 import { PersistentTelemetryStore } from '../../src/history/persistent-telemetry-store.ts';
 import { KEEP_EVERYTHING } from '../../src/history/retention.ts';
 import { SeriesTable } from '../../src/protocol/series-table.ts';
@@ -122,6 +123,10 @@ test('so does one after a crash, of which the log is left', async () => {
 
 test('so does one on a disk that is read-only, until it is not', async () => {
   execFileSync('mount', ['-o', 'remount,ro', disk]);
+  // What is stored there can be exported all the same.
+  const reader = openStored(path);
+  assert.equal(reader.prepare('SELECT samples FROM totals').get()?.samples, 7);
+  reader.close();
   const stored = await refusedUntil(() => execFileSync('mount', ['-o', 'remount,rw', disk]), 7);
   assert.equal(stored.length, 9);
 });

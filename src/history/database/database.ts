@@ -1,4 +1,13 @@
-import { closeSync, openSync, readlinkSync, readSync, realpathSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  openSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
@@ -96,12 +105,28 @@ export function openForReading(path: string, sharing: Sharing = 'shared'): Datab
   return database;
 }
 
+/** Whether nobody can write where a database is: a card that is mounted so, or that has come to its end. */
+export function isOnReadOnlyDisk(path: string): boolean {
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EROFS';
+  }
+}
+
+/** Where nobody can write, nobody has it open for that: without a log it can be read by itself. */
+function sharingOf(path: string): Sharing {
+  const logBytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  return logBytes === 0 && isOnReadOnlyDisk(path) ? 'unshared' : 'shared';
+}
+
 /**
  * Opens a database for reading that this process knows nothing of; a collector may be writing it. Throws
  * HistoryError: HISTORY_NOT_OURS and HISTORY_TOO_NEW as openForWriting does, HISTORY_NOT_FOUND, HISTORY_TOO_OLD and
  * HISTORY_UNAVAILABLE.
  */
-export function openStored(path: string, sharing: Sharing = 'shared'): DatabaseSync {
+export function openStored(path: string, sharing: Sharing = sharingOf(realDatabasePath(path))): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     if (statSync(path, { throwIfNoEntry: false }) === undefined) {

@@ -1,8 +1,7 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { checkContents } from './damaged-database.ts';
-import { openForReading } from './database.ts';
+import { isOnReadOnlyDisk, openForReading } from './database.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import { type LoadedHistory, loadHistory } from './stored-history.ts';
 
@@ -19,7 +18,7 @@ const NOTHING_HELD: LoadedHistory = { series: [], states: [], nextSeq: 1 };
 
 /** Whether the disk is to blame that the database can't be written, not its place, its owner or what it holds. */
 export function isDiskFailure(error: unknown, path: string): boolean {
-  if (isReadOnly(path)) return true;
+  if (isOnReadOnlyDisk(path)) return true;
   for (let at = error; at instanceof Error; at = at.cause) {
     const { errcode, code } = at as { errcode?: number; code?: string };
     // The primary code is in the low byte.
@@ -42,7 +41,7 @@ export function readUnwritable(path: string): LoadedHistory {
 }
 
 function readFile(path: string): LoadedHistory {
-  const database = isReadOnly(path) ? openForReading(path, 'unshared') : new DatabaseSync(path);
+  const database = isOnReadOnlyDisk(path) ? openForReading(path, 'unshared') : new DatabaseSync(path);
   try {
     // SQLite then keeps the index of its log in memory, not in a file for which there may be no room (sqlite.org/wal.html#noshm).
     database.exec('PRAGMA locking_mode = EXCLUSIVE');
@@ -54,14 +53,5 @@ function readFile(path: string): LoadedHistory {
     return loadHistory(database);
   } finally {
     database.close();
-  }
-}
-
-function isReadOnly(path: string): boolean {
-  try {
-    accessSync(dirname(path), constants.W_OK);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EROFS';
   }
 }
