@@ -198,11 +198,13 @@ export function decodeChunk(chunk: Uint8Array, count: number, firstUs: number): 
 export function viewChunk(chunk: Uint8Array, count: number, firstUs: number): ChunkView {
   const [version, timeForm, valueForm, seriesForm] = chunk;
   if (version !== VERSION || !isForm(timeForm) || !isForm(valueForm) || seriesForm! > SERIES_UINT8) {
-    throw corrupt(`expected version ${VERSION}, found ${version}, ${timeForm}, ${valueForm}, ${seriesForm}`);
+    throw corruptChunk(
+      `expected version ${VERSION}, found ${version}, ${timeForm}, ${valueForm}, ${seriesForm}`,
+    );
   }
   const { timeAt, valueAt, seriesAt, end } = layOut(count, timeForm, valueForm, seriesForm!);
   if (chunk.byteLength !== end) {
-    throw corrupt(`expected ${end} bytes for ${count} samples, found ${chunk.byteLength}`);
+    throw corruptChunk(`expected ${end} bytes for ${count} samples, found ${chunk.byteLength}`);
   }
   reserveWide(count);
   // SQLite gives a blob at any address; typed arrays want theirs aligned.
@@ -316,6 +318,6 @@ function padded(bytes: number): number {
   return Math.ceil(bytes / 8) * 8;
 }
 
-function corrupt(what: string): HistoryError {
+export function corruptChunk(what: string): HistoryError {
   return new HistoryError('HISTORY_CHUNK_CORRUPT', `A chunk of samples can't be read: ${what}.`);
 }

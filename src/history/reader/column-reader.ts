@@ -255,7 +255,7 @@ class GrowingColumns {
   pick({ firstSeq, baseUs, timeUs, rawValue, series }: Mixture, bySeries: Uint8Array): void {
     // Counted first: most of a chunk is of other series.
     let wanted = 0;
-    for (let at = 0; at < series.length; at++) wanted += bySeries[series[at]!]!;
+    for (let at = 0; at < series.length; at++) if (bySeries[series[at]!] === 1) wanted++;
     if (wanted === 0) return;
     this.room(wanted);
     for (let at = 0; at < series.length; at++) {

@@ -7,6 +7,7 @@ import { temporaryDirectory } from '../../../test/support/temporary-directory.ts
 import { makeVersion1 } from '../../../test/support/version-1.ts';
 import { SEGMENT_SEQ_SPAN_MAX, SEQ_RESERVED } from '../../shared/limits.ts';
 import { BLOCK_SAMPLES_MAX } from '../blocks/block-codec.ts';
+import { encodeChunk } from '../blocks/chunk-codec.ts';
 import { openForReading, openForWriting } from '../database/database.ts';
 import { HistoryReader } from '../reader/history-reader.ts';
 import { KEEP_EVERYTHING } from '../retention.ts';
@@ -121,14 +122,14 @@ test('chunks that suffice become a segment of one block for each series, and the
   );
 });
 
-test('a commit that fails leaves the chunks, and the next one makes the segment', (t) => {
+test('a segment that is refused leaves the chunks, and the next commit makes it', (t) => {
   const { database, writer, stored } = open(t, join(temporaryDirectory(t), 'collector.db'));
   append(writer, 1, READY);
   const before = stored();
   prepare(writer);
   database.exec("CREATE TRIGGER full BEFORE INSERT ON segments BEGIN SELECT raise(ABORT, 'disk full'); END");
-  assert.throws(() => writer.commit(NOW_US), /disk full/);
-  writer.rollback();
+  writer.commit(NOW_US);
+  assert.match(String(writer.takeCompactionFailure()), /disk full/);
   assert.deepEqual(stored(), before);
   assert.equal(count(database, 'blocks'), 0);
   database.exec('DROP TRIGGER full');
@@ -232,6 +233,25 @@ test('a chunk that is damaged is told of and kept aside, and the others become s
   assert.equal(count(first.database, 'segments'), 1);
   assert.deepEqual(first.stored(), rest);
   assert.equal(writer.size().samples, rest.length);
+});
+
+test('a chunk with a sample of no series, or a value that is none, is kept aside as well', (t) => {
+  const { database, writer, stored } = open(t, join(temporaryDirectory(t), 'collector.db'));
+  append(writer, 1, READY + 20);
+  const [noSeries, noValue] = [
+    { timestampUs: NOW_US, rawValue: 1, series: 9 },
+    { timestampUs: NOW_US, rawValue: Number.NaN, series: 0 },
+  ].map((sample) => encodeChunk(batchOf([sample], 1)).bytes);
+  const damage = database.prepare('UPDATE chunks SET count = 1, samples = ? WHERE first_seq = ?');
+  damage.run(noSeries!, 11);
+  damage.run(noValue!, 31);
+  for (let commit = 0; commit < 3; commit++) {
+    prepare(writer);
+    writer.commit(NOW_US);
+  }
+  assert.equal(count(database, 'quarantine'), 2);
+  assert.equal(count(database, 'segments'), 1);
+  assert.equal(stored().length, READY);
 });
 
 test('a gap that lost samples left ends a segment when it is too wide', (t) => {

@@ -9,7 +9,7 @@ import {
 } from '../../shared/limits.ts';
 import { type BlockColumns, encodeBlock, estimateClockBytes } from '../blocks/block-codec.ts';
 import { BytePageWriter, type BytePlace, lastPageOf, STORED } from '../blocks/byte-pages.ts';
-import { type ChunkView, viewChunk } from '../blocks/chunk-codec.ts';
+import { type ChunkView, corruptChunk, viewChunk } from '../blocks/chunk-codec.ts';
 import { RollupRows, rollUp, SECOND, type SeriesRollup } from '../blocks/rollup-rows.ts';
 import { type OnDamage, readable } from '../database/damage.ts';
 
@@ -57,7 +57,7 @@ export interface Moved {
   readonly samplesDamaged: number;
 }
 
-const NOTHING_MOVED: Moved = { samples: 0, chunks: 0, samplesDamaged: 0 };
+export const NOTHING_MOVED: Moved = { samples: 0, chunks: 0, samplesDamaged: 0 };
 
 /** The samples of some chunks, and how many each series has of them. */
 interface Gathered extends Span {
@@ -79,6 +79,7 @@ export class Compactor {
   readonly #samplesRecent: number;
   readonly #nodeOf = new Uint32Array(SERIES_MAX);
   readonly #readChunks: StatementSync;
+  readonly #countSeries: StatementSync;
   readonly #pages: BytePageWriter;
   readonly #insertBlock: StatementSync;
   readonly #insertSegment: StatementSync;
@@ -121,6 +122,7 @@ export class Compactor {
     this.#readChunks = database.prepare(
       'SELECT first_seq, count, base_timestamp_us, samples FROM chunks WHERE first_seq > ? ORDER BY first_seq LIMIT ?',
     );
+    this.#countSeries = database.prepare('SELECT coalesce(max(id) + 1, 0) AS series FROM series');
     // Replacing: a transaction that is undone may bring blocks back that belong to no segment.
     this.#insertBlock = database.prepare(
       'INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)',
@@ -190,6 +192,7 @@ export class Compactor {
   *#gather(): Generator<void, Gathered | null> {
     const chunks: ChunkRow[] = [];
     const countOf = new Uint32Array(SERIES_MAX);
+    const { series: seriesCount } = this.#countSeries.get() as { series: number };
     let count = 0;
     let readUpTo = 0;
     gather: while (count < this.#segmentSamples && chunks.length < SEGMENT_CHUNKS_MAX) {
@@ -201,7 +204,7 @@ export class Compactor {
         if (seqSpan > SEGMENT_SEQ_SPAN_MAX) break gather;
         if (this.#isBoundary(first_seq, chunks[0]?.first_seq ?? first_seq)) break gather;
         readUpTo = first_seq;
-        const columns = readable(`chunk ${first_seq}`, this.#onDamage, () => view(row));
+        const columns = readable(`chunk ${first_seq}`, this.#onDamage, () => checked(view(row), seriesCount));
         if (columns === null) {
           this.#damaged = { firstSeq: first_seq, samples: sampleCount };
           return null;
@@ -412,6 +415,18 @@ export class Compactor {
     this.#blocksInTransaction = 0;
     this.#isSegmentInTransaction = false;
   }
+}
+
+/** A chunk whose samples all make sense: what doesn't would be refused as a block, again and again. Throws HISTORY_CHUNK_CORRUPT. */
+function checked(chunk: ChunkView, seriesCount: number): ChunkView {
+  const { series, rawValue } = chunk;
+  for (let index = 0; index < series.length; index++) {
+    if (series[index]! >= seriesCount) throw corruptChunk(`there is no series ${series[index]}`);
+  }
+  if (rawValue instanceof Float64Array && !rawValue.every(Number.isFinite)) {
+    throw corruptChunk('a value is no finite number');
+  }
+  return chunk;
 }
 
 function view({ samples, count, base_timestamp_us }: ChunkRow): ChunkView {

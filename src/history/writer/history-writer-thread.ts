@@ -208,11 +208,7 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
     try {
       hasMore = writer.compact();
     } catch (error) {
-      // The samples of the open transaction have no part in it.
-      writer.abandonCompaction();
-      tellFailure(error, 0);
-      replaceIfDamaged(error);
-      compactLater(COMPACTION_RETRY_MS);
+      compactionFailed(error);
       return;
     }
     if (hasMore) {
@@ -222,6 +218,16 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
       if (performance.now() - committedAtMs >= flushIntervalMs) commit();
       compactLater(flushIntervalMs);
     }
+  }
+
+  /** The samples of the open transaction have no part in it. */
+  function compactionFailed(error: unknown): void {
+    const failed = writer;
+    attempt(() => failed.abandonCompaction());
+    tellFailure(error, 0);
+    // To give it up may have met the damage, too; then another database is in its place already.
+    if (writer === failed) replaceIfDamaged(error);
+    compactLater(COMPACTION_RETRY_MS);
   }
 
   compactLater(QUIET_MS);
@@ -239,6 +245,8 @@ function serve({ database, writer, log, stored }: Opened, lock: DatabaseSync): v
         post({ kind: 'committed', reservedSeq, size: writer.size(), samples, durationMs });
       }
     });
+    const compactionFailure = writer.takeCompactionFailure();
+    if (compactionFailure !== null) compactionFailed(compactionFailure);
     if (writer.hasClockEvents) settleClock();
     if (held.length > 0) post({ kind: 'recycle', batches: held.splice(0) });
     attempt(() => log.trim(performance.now()));

@@ -269,6 +269,32 @@ describe('a failure', () => {
     assert.equal(writer.size().samples, 4);
   });
 
+  test('to write what compaction has ready costs no samples', (t) => {
+    const { path, writer } = openWriter(t, { ...KEEP_EVERYTHING, maxSamples: 1600 });
+    writer.addSeries([seriesRecord(0)]);
+    let seq = 1;
+    const append = () => {
+      writer.append(batchOf(samples(50), seq));
+      seq += 50;
+      return writer.commit(NOW_US);
+    };
+    while (seq < 400) append();
+    const mend = breakWith(path, 'BEFORE INSERT ON blocks');
+    while (writer.compact()) {
+      // A slice of the work.
+    }
+    assert.ok(writer.hasCompacted);
+    assert.equal(append(), 50);
+    assert.match(String(writer.takeCompactionFailure()), /on fire/);
+    assert.equal(writer.takeCompactionFailure(), null);
+    assert.equal(stored(path).length, seq - 1);
+    mend();
+    assert.equal(append(), 50);
+    assert.equal(writer.takeCompactionFailure(), null);
+    assert.ok(!writer.hasCompacted);
+    assert.equal(writer.size().samples, seq - 1);
+  });
+
   test('of a full disk is one, too, and the history goes on when there is room', (t) => {
     const { path, database, writer } = openWriter(t);
     writer.addSeries([seriesRecord(0)]);

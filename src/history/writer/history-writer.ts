@@ -15,7 +15,7 @@ import type { Retention } from '../retention.ts';
 import { BlockQuarantine } from './block-quarantine.ts';
 import type { CorrectedSpan } from './clock-ledger.ts';
 import { ClockSettlement, type Settled } from './clock-settlement.ts';
-import { Compactor } from './compactor.ts';
+import { Compactor, type Moved, NOTHING_MOVED } from './compactor.ts';
 import { Expiry } from './expiry.ts';
 import { GapLedger } from './gap-ledger.ts';
 
@@ -84,6 +84,7 @@ export class HistoryWriter {
   /** The wall clock at the last commit of a run with live buses. */
   #recordedUntilUs: number | null;
   #isLive = false;
+  #compactionFailure: unknown = null;
 
   /**
    * `segmentSamplesMax` is what a segment is made of where retention allows it; `onDamage` is told of chunks
@@ -415,7 +416,7 @@ export class HistoryWriter {
         this.#seq[series]!,
       );
     }
-    const moved = this.#compactor.write();
+    const moved = this.#compactor.hasOutput ? this.#writeCompacted() : NOTHING_MOVED;
     const dropped = this.#expiry.drop({
       samples: this.#samplesKept + samples - moved.samplesDamaged,
       chunksPending: this.#chunksPending,
@@ -444,6 +445,30 @@ export class HistoryWriter {
     if (dropped.chunks > 0) this.#compactor.restart();
     this.#expiry.vacuum();
     return samples;
+  }
+
+  /** What compaction has ready. Where the database refuses that, the samples of the commit have no part in it. */
+  #writeCompacted(): Moved {
+    this.#database.exec('SAVEPOINT compaction');
+    try {
+      const moved = this.#compactor.write();
+      this.#database.exec('RELEASE compaction');
+      return moved;
+    } catch (error) {
+      // A failure of the disk may have undone the whole transaction.
+      if (!this.#database.isTransaction) throw error;
+      this.#database.exec('ROLLBACK TO compaction; RELEASE compaction');
+      this.#compactor.rolledBack();
+      this.#compactionFailure = error;
+      return NOTHING_MOVED;
+    }
+  }
+
+  /** Why the last commit has left out what compaction had ready, once; null where nothing was. */
+  takeCompactionFailure(): unknown {
+    const failure = this.#compactionFailure;
+    this.#compactionFailure = null;
+    return failure;
   }
 
   #storeSeries(series: SeriesRecord): void {
