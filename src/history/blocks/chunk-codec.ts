@@ -1,19 +1,22 @@
+import { crc32 } from 'node:zlib';
 import { HistoryError } from '../../shared/errors.ts';
 
 /**
  * How the samples of a chunk are written: columns, each as narrow as what it holds, little-endian.
  *
- *   bytes 0..7   version (1), timestamp form, value form, series form, 4 zeros
+ *   bytes 0..7   version (1), timestamp form, value form, series form, CRC-32 of these and of what follows (Uint32)
  *   then         timestamps   Float64, or offsets from the chunk's first timestamp: Uint32 or Uint24
  *   then         raw values   Float64, Int32 or Int24
  *   then         series       Uint16 or Uint8
  *
  * The wider forms are there for what the narrow ones can't hold: a chunk that spans more than 16 seconds (or 71
  * minutes) or whose clock stepped back, values that aren't integers of 24 (or 32) bits, more than 256 series.
- * Every form is exact.
+ * Every form is exact. Chunks of early versions have 0 for a checksum, which none is: they aren't checked.
  */
 const VERSION = 1;
 const HEADER_BYTES = 8;
+const FORMS_BYTES = 4;
+const NO_CHECKSUM = 0;
 /** Forms of timestamps and values, and how many bytes each takes. */
 const FORM = { DOUBLE: 0, WIDE: 1, NARROW: 2 } as const;
 type Form = (typeof FORM)[keyof typeof FORM];
@@ -41,7 +44,18 @@ export interface EncodedChunk {
 
 /** Writes columns of one sample at least: timestamps are safe integers, values are finite, series are below 65,536. */
 export function encodeChunk(columns: SampleColumns): EncodedChunk {
-  return encodeNarrow(columns) ?? encodeWide(columns);
+  const encoded = encodeNarrow(columns) ?? encodeWide(columns);
+  headerOf(encoded.bytes).setUint32(FORMS_BYTES, checksumOf(encoded.bytes), true);
+  return encoded;
+}
+
+function headerOf({ buffer, byteOffset }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, HEADER_BYTES);
+}
+
+/** It takes some 10 µs for a chunk of 8,192 samples. */
+function checksumOf(chunk: Uint8Array): number {
+  return crc32(chunk.subarray(HEADER_BYTES), crc32(chunk.subarray(0, FORMS_BYTES))) || 1;
 }
 
 /** Where timestamps and values are narrow, as nearly all are, one loop looks at them and writes them; else null. */
@@ -205,6 +219,10 @@ export function viewChunk(chunk: Uint8Array, count: number, firstUs: number): Ch
   const { timeAt, valueAt, seriesAt, end } = layOut(count, timeForm, valueForm, seriesForm!);
   if (chunk.byteLength !== end) {
     throw corruptChunk(`expected ${end} bytes for ${count} samples, found ${chunk.byteLength}`);
+  }
+  const checksum = headerOf(chunk).getUint32(FORMS_BYTES, true);
+  if (checksum !== NO_CHECKSUM && checksum !== checksumOf(chunk)) {
+    throw corruptChunk(`the checksum isn't that of its ${end} bytes`);
   }
   reserveWide(count);
   // SQLite gives a blob at any address; typed arrays want theirs aligned.
