@@ -547,6 +547,13 @@ export const API_PATH_PART_CHARS_MAX = 200;
 export const API_EXPORTS_MAX = 8;
 
 /**
+ * A segment is read as a whole, 14 MB of memory, which one is kept of. So that streams at several places of the history don't
+ * have theirs read anew with each page, parts of so many samples (26 bytes each) are kept as well: one for each stream.
+ */
+export const HISTORY_PART_SAMPLES = 32_768;
+export const HISTORY_PARTS_KEPT = API_EXPORTS_MAX;
+
+/**
  * Bytes of answers that clients haven't taken yet, all together; beyond it the client with most of them loses its oldest. A
  * page of the history has up to 2.5 MB. Answers shorter than API_ANSWER_BYTES_COUNTED aren't counted: with all sockets open
  * they come to 8 MiB at most.

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { HISTORY_PART_SAMPLES, HISTORY_PARTS_KEPT } from '../../shared/limits.ts';
 import { type OnDamage, readable } from '../database/damage.ts';
 import type { BlockColumns } from './block-codec.ts';
 import type { BlockHeader, BlockReader } from './block-reader.ts';
@@ -26,6 +27,8 @@ export interface Run {
   read(wanted: WantedSeries): RunSamples;
   /** How many samples of these series it has, where that costs less than to read them. */
   countOf?(wanted: WantedSeries): number;
+  /** The same samples in smaller runs, for who needs few of them: those that were read last are kept. */
+  parts?(order: 'asc' | 'desc'): Iterable<Run>;
 }
 
 /** Which series a query is about. */
@@ -84,11 +87,19 @@ export class SampleRuns {
   readonly #blocks: BlockReader;
   readonly #chunk: StatementSync;
   readonly #onDamage: OnDamage;
+  readonly #partSamples: number;
   /** The segment that was read last: pages ask for the same one again and again. */
-  #lastSegment: { readonly firstSeq: number; readonly key: string; readonly samples: RunSamples } | null =
-    null;
+  #lastSegment: { readonly key: string; readonly samples: RunSamples } | null = null;
+  /** The parts of segments that were read last. */
+  readonly #lastParts = new Map<string, RunSamples>();
 
-  constructor(database: DatabaseSync, blocks: BlockReader, onDamage: OnDamage) {
+  constructor(
+    database: DatabaseSync,
+    blocks: BlockReader,
+    onDamage: OnDamage,
+    partSamples = HISTORY_PART_SAMPLES,
+  ) {
+    this.#partSamples = partSamples;
     this.#blocks = blocks;
     this.#onDamage = onDamage;
     const segment =
@@ -165,17 +176,53 @@ export class SampleRuns {
       count: row.count,
       minTimestampUs: row.min_timestamp_us,
       maxTimestampUs: row.max_timestamp_us,
-      read: (wanted) => {
-        const last = this.#lastSegment;
-        // Its timestamps may have been corrected since.
-        const key = `${row.min_timestamp_us} ${wanted.key}`;
-        if (last?.firstSeq === row.first_seq && last.key === key) return last.samples;
-        const samples = this.#readSegment(row, wanted);
-        this.#lastSegment = { firstSeq: row.first_seq, key, samples };
-        return samples;
-      },
+      read: (wanted) => this.#segment(row, wanted),
+      parts: (order) => this.#parts(row, order),
       countOf: (wanted) => this.#blocksOf(row, wanted).reduce((sum, { count }) => sum + count, 0),
     };
+  }
+
+  #segment(row: SegmentRow, wanted: WantedSeries): RunSamples {
+    const key = segmentKey(row, wanted);
+    if (this.#lastSegment?.key === key) return this.#lastSegment.samples;
+    const samples = this.#readSegment(row, wanted);
+    this.#lastSegment = { key, samples };
+    return samples;
+  }
+
+  *#parts(row: SegmentRow, order: 'asc' | 'desc'): Generator<Run> {
+    const { first_seq, last_seq } = row;
+    const count = Math.ceil((last_seq - first_seq + 1) / this.#partSamples);
+    for (let at = 0; at < count; at++) {
+      const firstSeq = first_seq + (order === 'asc' ? at : count - 1 - at) * this.#partSamples;
+      const lastSeq = Math.min(last_seq, firstSeq + this.#partSamples - 1);
+      yield {
+        firstSeq,
+        lastSeq,
+        count: lastSeq - firstSeq + 1,
+        minTimestampUs: row.min_timestamp_us,
+        maxTimestampUs: row.max_timestamp_us,
+        read: (wanted) => this.#part(row, wanted, firstSeq, lastSeq),
+      };
+    }
+  }
+
+  /**
+   * A copy of a part of a segment. As long as it is kept, whoever pages through it doesn't have the segment read anew
+   * because somebody else asks for another in between.
+   */
+  #part(row: SegmentRow, wanted: WantedSeries, firstSeq: number, lastSeq: number): RunSamples {
+    const key = `${firstSeq} ${segmentKey(row, wanted)}`;
+    const kept = this.#lastParts.get(key);
+    const part = kept ?? partOf(this.#segment(row, wanted), firstSeq, lastSeq);
+    // The one that was read longest ago is the first.
+    this.#lastParts.delete(key);
+    this.#lastParts.set(key, part);
+    if (this.#lastParts.size > HISTORY_PARTS_KEPT) {
+      const [oldest] = this.#lastParts.keys();
+      this.#lastParts.delete(oldest!);
+    }
+    return part;
   }
 
   #blocksOf({ first_block, last_block }: SegmentRow, { bySeries }: WantedSeries): BlockRow[] {
@@ -193,6 +240,37 @@ export class SampleRuns {
     if (parts.length === 0) return NO_SAMPLES;
     return mergeBySeq({ firstSeq: segment.first_seq, lastSeq: segment.last_seq }, parts);
   }
+}
+
+/** Its timestamps may be corrected between two questions. */
+function segmentKey({ first_seq, min_timestamp_us }: SegmentRow, { key }: WantedSeries): string {
+  return `${first_seq} ${min_timestamp_us} ${key}`;
+}
+
+function partOf(samples: RunSamples, firstSeq: number, lastSeq: number): RunSamples {
+  const start = indexOfSeq(samples, firstSeq);
+  const end = indexOfSeq(samples, lastSeq + 1);
+  return {
+    count: end - start,
+    seq: samples.seq?.slice(start, end) ?? null,
+    firstSeq: samples.firstSeq + (samples.seq === null ? start : 0),
+    timestampUs: samples.timestampUs.slice(start, end),
+    rawValue: samples.rawValue.slice(start, end),
+    series: samples.series.slice(start, end),
+  };
+}
+
+/** The index of the first sample whose sequence number is `seq` or more; the count where there is none. */
+export function indexOfSeq({ seq, firstSeq, count }: RunSamples, wantedSeq: number): number {
+  if (seq === null) return Math.min(count, Math.max(0, wantedSeq - firstSeq));
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (seq[middle]! < wantedSeq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** For a message. */

@@ -1,5 +1,5 @@
 import type { SeriesRecord } from '../../protocol/series-table.ts';
-import type { Run, RunSamples, WantedSeries } from '../blocks/sample-runs.ts';
+import { indexOfSeq, type Run, type RunSamples, type WantedSeries } from '../blocks/sample-runs.ts';
 import type { HistoryFilter, HistoryPage, HistoryQuery, SampleFormat } from '../history-query.ts';
 import { packColumns } from '../sample-columns.ts';
 import { SampleWriter } from './sample-writer.ts';
@@ -41,24 +41,27 @@ export class HistoryPager {
           continue;
         }
       }
-      const samples = run.read(wanted);
-      const { timestampUs, rawValue, series } = samples;
-      const { start, end, step } = range(samples, query);
-      for (let at = start; at !== end; at += step) {
-        const sampleSeries = series[at]!;
-        const sampleUs = timestampUs[at]!;
-        if (wanted.bySeries[sampleSeries] !== 1 || sampleUs < fromUs || sampleUs > toUs) continue;
-        if (toSkip > 0) {
-          toSkip--;
-          continue;
+      for (const part of run.parts?.(query.order) ?? [run]) {
+        if (isOutside(part, query)) continue;
+        const samples = part.read(wanted);
+        const { timestampUs, rawValue, series } = samples;
+        const { start, end, step } = range(samples, query);
+        for (let at = start; at !== end; at += step) {
+          const sampleSeries = series[at]!;
+          const sampleUs = timestampUs[at]!;
+          if (wanted.bySeries[sampleSeries] !== 1 || sampleUs < fromUs || sampleUs > toUs) continue;
+          if (toSkip > 0) {
+            toSkip--;
+            continue;
+          }
+          if (page.count === query.limit) {
+            // One sample more than was asked for: there is a next page.
+            nextCursor = lastSeq;
+            break search;
+          }
+          lastSeq = seqAt(samples, at);
+          page.add(sampleSeries, lastSeq, sampleUs, rawValue[at]!);
         }
-        if (page.count === query.limit) {
-          // One sample more than was asked for: there is a next page.
-          nextCursor = lastSeq;
-          break search;
-        }
-        lastSeq = seqAt(samples, at);
-        page.add(sampleSeries, lastSeq, sampleUs, rawValue[at]!);
       }
     }
     const { count } = page;
@@ -150,19 +153,6 @@ function range(samples: RunSamples, query: HistoryQuery): { start: number; end: 
   return query.order === 'desc'
     ? { start: end - 1, end: first - 1, step: -1 }
     : { start: first, end, step: 1 };
-}
-
-/** The index of the first sample whose sequence number is `seq` or more; the count where there is none. */
-function indexOfSeq({ seq, firstSeq, count }: RunSamples, wantedSeq: number): number {
-  if (seq === null) return Math.min(count, Math.max(0, wantedSeq - firstSeq));
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (seq[middle]! < wantedSeq) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function seqAt({ seq, firstSeq }: RunSamples, index: number): number {

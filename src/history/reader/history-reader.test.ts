@@ -46,6 +46,9 @@ interface History {
   close(): void;
 }
 
+/** Segments are of several parts. */
+const PART_SAMPLES = 7;
+
 function openHistory(t: TestContext, maxSamples: number | null = null, segmentSamples?: number): History {
   const path = join(temporaryDirectory(t), 'collector.db');
   const forWriting: DatabaseSync = openForWriting(path);
@@ -58,7 +61,8 @@ function openHistory(t: TestContext, maxSamples: number | null = null, segmentSa
     for (const database of [forReading, forWriting]) if (database.isOpen) database.close();
   };
   t.after(close);
-  return { path, writer, reader: new HistoryReader(forReading), close };
+  const reader = new HistoryReader(forReading, undefined, undefined, undefined, PART_SAMPLES);
+  return { path, writer, reader, close };
 }
 
 /** Makes segments of all chunks that suffice for one. */
@@ -411,6 +415,25 @@ test('columns read the blocks of their signal and span alone', (t) => {
   assert.deepEqual(damages, []);
   assert.equal(reader.columns({ ...query, fromUs: 0 }).seq.length, 10);
   assert.match(damages.join(), /^block \d: A block of samples can't be read: 1 bytes are too few\.$/);
+  database.close();
+});
+
+test('who pages at several places has a segment read once a part, not once a page', (t) => {
+  const { path, writer, close } = openHistory(t, null, 20);
+  write(writer, [plain(20), plain(20), plain(20)], 2);
+  compact(writer);
+  close();
+  const database = openForWriting(path);
+  const reader = new HistoryReader(database, undefined, undefined, undefined, 10);
+  const query = { ...EVERYTHING, order: 'asc', limit: 2 } as const;
+  const places = [0, 20];
+  const ask = (page: number) =>
+    places.map((from) => seqsOf(reader.page({ ...query, cursor: from + page * 2 })));
+  const seqs = (page: number) => places.map((from) => [1, 2].map((at) => from + page * 2 + at));
+  assert.deepEqual(ask(0), seqs(0));
+  // What is read anew from here on is found damaged.
+  database.exec('UPDATE blocks SET bytes = 1');
+  for (let page = 1; page < 4; page++) assert.deepEqual(ask(page), seqs(page));
   database.close();
 });
 

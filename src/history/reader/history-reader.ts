@@ -45,12 +45,13 @@ export class HistoryReader {
     tail = new SampleTail([]),
     onDamage: OnDamage = () => {},
     columnPageSamplesMax = COLUMN_PAGE_SAMPLES_MAX,
+    partSamples?: number,
   ) {
     this.#database = database;
     this.#tail = tail;
     this.#nextSeq = database.prepare('SELECT next_seq FROM totals');
     this.#blocks = new BlockReader(database, onDamage);
-    this.#runs = new SampleRuns(database, this.#blocks, onDamage);
+    this.#runs = new SampleRuns(database, this.#blocks, onDamage, partSamples);
     this.#buckets = new BucketReader(database, this.#runs, this.#blocks, onDamage);
     this.#columns = new ColumnReader(database, this.#blocks, onDamage, columnPageSamplesMax);
     this.#gaps = new GapReader(database);
