@@ -375,8 +375,15 @@ export class Bus {
     if (!isNews) return;
     if (problem !== null)
       log.warn({ bus: name, code: problem.code, reason: problem.message }, 'bus unavailable');
-    else log.info({ bus: name, url: this.#options.url }, `bus ${state}`);
+    else log.info({ bus: name, url: this.#options.url, ...this.#endFigures(state) }, `bus ${state}`);
     if (state === 'ended') this.#options.onEnded?.();
+  }
+
+  /** What came of a log that has been read. */
+  #endFigures(state: BusWorkerState): object {
+    if (state !== 'ended') return {};
+    const { lines_read, lines_broken, damages } = this.#driver;
+    return { frames: this.#frames, lines_read, lines_broken, damages };
   }
 
   /** Whether nothing comes is minded only while something could. */

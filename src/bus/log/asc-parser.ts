@@ -8,6 +8,7 @@ import {
   STANDARD_CAN_ID_MAX,
 } from '../can-frame.ts';
 import type { FrameBatch } from '../frame-batch.ts';
+import { exampleOf } from './line-example.ts';
 
 const TAB = 9;
 const NEWLINE = 10;
@@ -76,6 +77,7 @@ export class AscParser {
   linesBroken = 0;
   /** Line numbers, from 1, of the first broken lines. */
   readonly firstBrokenLines: number[] = [];
+  brokenExample: string | null = null;
 
   #startUs = 0;
   #base: 10 | 16 = 16;
@@ -115,6 +117,7 @@ export class AscParser {
     this.#inLongLine = false;
     if (!isTooLong && this.#parseLine(bytes, start, end, batch) !== 'broken') return;
     this.linesBroken++;
+    this.brokenExample ??= exampleOf(bytes, start, end);
     if (this.firstBrokenLines.length < LOG_BROKEN_LINES_KEPT) this.firstBrokenLines.push(this.linesRead);
   }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -527,10 +527,11 @@ test('broken lines are counted with their numbers', () => {
   const [first, second] = logOf(0, 1).split('\n');
   const { driver } = new Replay(logFile(`${first}\nbroken\n\n${second}\nagain`)).run();
   assert.deepEqual(
-    { ...driver.status(), path: null, size_bytes: null },
+    { ...driver.status(), path: null, size_bytes: null, warning: null },
     {
       path: null,
       size_bytes: null,
+      warning: null,
       lines_read: 5,
       lines_broken: 2,
       first_broken_lines: '2, 5',
@@ -547,4 +548,73 @@ test('a log takes no frames', () => {
     () => driver.send(),
     (error) => error instanceof BusError && error.code === 'BUS_READ_ONLY',
   );
+});
+
+describe('what is missing of a log is told', () => {
+  const warningOf = (replay: Replay) => String(replay.driver.status().warning);
+
+  test('lines that are no frames, by the first of them, once', () => {
+    const path = logFile(`${logOf(0)}  can0  123   [8]  11 22 33 44 55 66 77 88\nno frame either\n`);
+    const warning = warningOf(new Replay(path, { speed: 'max' }).run());
+    assert.equal(
+      warning,
+      `Lines that are no frames are passed over, the first of them line 2 of ${path}: expected what candump -l or -L ` +
+        'writes, such as (1436509052.249713) can0 123#DEADBEEF; found "  can0  123   [8]  11 22 33 44 55 66 77 88".',
+    );
+    const asc = folderOf({ 'a.asc': '0.1 1 123 Rx d 1 FF\nno frame\n' });
+    assert.match(
+      warningOf(new Replay(asc, { kind: 'asc', speed: 'max' }).run()),
+      /line 2 of \S+a\.asc: expected what Vector's ASC format has, .*; found "no frame"\.$/,
+    );
+  });
+
+  test('but nothing of a log that is whole', () => {
+    assert.equal(new Replay(logFile(`${logOf(0)}\n`)).run().driver.status().warning, null);
+  });
+
+  test('a file that is torn', () => {
+    const bytes = gzipSync(logOf(...numbers(1000)));
+    const path = file('cut.log.gz', bytes.subarray(0, bytes.length / 2));
+    assert.equal(
+      warningOf(new Replay(path, { speed: 'max' }).run()),
+      `${path} is torn or damaged: what can't be decompressed of it is missing.`,
+    );
+  });
+
+  test('a file that a disk gives no more of; what came before comes once, and the next file is read', {
+    skip: process.platform !== 'linux' && "there is no file here that can't be read",
+  }, () => {
+    for (const speed of ['max', 1] as const) {
+      const path = folderOf({
+        '20260101T000000Z-000001.log': logOf(0, 1),
+        '20260101T000003Z-000003.log': logOf(3000),
+      });
+      // Its first page belongs to nobody: reading it is an error of the system (EIO).
+      symlinkSync('/proc/self/mem', join(path, '20260101T000002Z-000002.log'));
+      const replay = new Replay(path, { speed, time: 'log' }).run();
+      assert.deepEqual(
+        replay.frames.map(({ timestampUs }) => (timestampUs - LOG_START_US) / 1000),
+        [0, 1, 3000],
+      );
+      assert.equal(replay.driver.status().damages, 1);
+      assert.match(
+        warningOf(replay),
+        /^Reading \S+-000002\.log failed: EIO.*What follows in it is missing\.$/,
+      );
+    }
+  });
+
+  test('a log that is gone when it is to begin anew is lost, and read again when it is back', () => {
+    const path = logFile(logOf(0, 1));
+    const replay = new Replay(path, { speed: 'max', loop: true }).run(2);
+    rmSync(path);
+    assert.throws(
+      () => replay.run(4),
+      (error) => error instanceof BusError && error.code === 'BUS_LOST',
+    );
+    writeFileSync(path, logOf(0, 1));
+    replay.driver.close();
+    replay.driver.open();
+    assert.deepEqual(replay.run(4).canIds, [0, 1, 0, 1]);
+  });
 });

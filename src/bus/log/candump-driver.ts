@@ -1,20 +1,11 @@
 import { statSync } from 'node:fs';
-import { basename } from 'node:path';
-import { BusError, errorCode, errorMessage } from '../../shared/errors.ts';
-import {
-  BUS_WAIT_MAX_MS,
-  FRAME_BATCH_AGE_MAX_MS,
-  LOG_BROKEN_LINES_KEPT,
-  LOG_LINE_BYTES_MAX,
-  LOG_READ_BYTES,
-} from '../../shared/limits.ts';
+import { BusError, errorMessage } from '../../shared/errors.ts';
+import { BUS_WAIT_MAX_MS, FRAME_BATCH_AGE_MAX_MS } from '../../shared/limits.ts';
 import type { BusDriver, ReadOutcome, WaitForWake } from '../bus-driver.ts';
 import { LOG_ENDING, type LogUrl } from '../bus-url.ts';
 import { FrameBatch } from '../frame-batch.ts';
-import { type LogFile, logFilesOf, openLogFile } from './log-file.ts';
-import { createLogParser, type LogParser } from './log-parser.ts';
-import { TORN_MARK } from './log-reader-messages.ts';
-import { recordingFileNumber } from './recording-file.ts';
+import { logFilesOf } from './log-file.ts';
+import { LogFrames, NOTHING_READ } from './log-frames.ts';
 
 /** Frames read ahead of the replay's clock. */
 const PENDING_FRAMES = 256;
@@ -45,35 +36,13 @@ export interface CandumpOptions {
   readonly monotonicMs?: () => number;
 }
 
-interface LogCounts {
-  readonly linesRead: number;
-  readonly linesBroken: number;
-  readonly firstBrokenLines: readonly string[];
-  /** Places at which a compressed log can't be decompressed. */
-  readonly damages: number;
-}
-
-const NOTHING_READ: LogCounts = { linesRead: 0, linesBroken: 0, firstBrokenLines: [], damages: 0 };
-
 /** Replays candump or ASC logs, one or a folder of them, at the pace of their timestamps or as fast as it goes. */
 export class CandumpDriver implements BusDriver {
   readonly #options: CandumpOptions;
   readonly #monotonicMs: () => number;
-  readonly #chunk = new Uint8Array(LOG_READ_BYTES + LOG_LINE_BYTES_MAX);
   readonly #pending = FrameBatch.allocate(PENDING_FRAMES);
-  #files: readonly string[] = [];
-  /** The one that is read, or is to be opened next. */
-  #fileIndex = 0;
-  #file: LogFile | null = null;
-  #parser: LogParser;
-  /** Of the files that were read to their end, and of earlier passes. */
-  #counts = NOTHING_READ;
+  #log: LogFrames | null = null;
   #sizeBytes = 0;
-  #chunkAt = 0;
-  #chunkEnd = 0;
-  #fileEnded = false;
-  #passEnded = false;
-  #passHasFrames = false;
   #pendingAt = 0;
   #loops = 0;
   /** The pace: a log timestamp and the moments (monotonic, wall clock) at which it is due. */
@@ -85,28 +54,28 @@ export class CandumpDriver implements BusDriver {
 
   constructor(options: CandumpOptions) {
     this.#options = options;
-    this.#parser = createLogParser(options.kind);
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
   }
 
   open(): void {
     const { kind, path } = this.#options;
     try {
-      this.#files = logFilesOf(path, kind);
+      const files = logFilesOf(path, kind);
       const ending = LOG_ENDING[kind];
-      if (this.#files.length === 0)
+      if (files.length === 0)
         throw new Error(
           `the folder has no file whose name ends with .${ending}, .${ending}.zst or .${ending}.gz`,
         );
-      this.#sizeBytes = this.#files.reduce((sum, file) => sum + statSync(file).size, 0);
-      this.#rewind();
-      this.#openFile();
+      this.#sizeBytes = files.reduce((sum, file) => sum + statSync(file).size, 0);
+      const log = new LogFrames(kind, files);
+      log.open();
+      this.#log = log;
     } catch (error) {
       throw new BusError('BUS_UNAVAILABLE', `The log ${path} can't be replayed: ${errorMessage(error)}`, {
         cause: error,
       });
     }
-    this.#counts = NOTHING_READ;
+    this.#firstUs = -1;
     this.#loops = 0;
   }
 
@@ -118,7 +87,7 @@ export class CandumpDriver implements BusDriver {
 
   #readAtOnce(batch: FrameBatch): ReadOutcome {
     const start = batch.count;
-    const isLeft = this.#parseMore(batch);
+    const isLeft = this.#readMore(batch);
     if (this.#options.time === 'now') batch.timestampUs.fill(this.#options.nowUs(), start, batch.count);
     return isLeft ? 'more' : 'ended';
   }
@@ -127,8 +96,8 @@ export class CandumpDriver implements BusDriver {
     if (this.#pendingAt === this.#pending.count) {
       this.#pending.clear();
       this.#pendingAt = 0;
-      if (this.#passEnded && this.#options.loop) this.#options.wait(LOOP_PAUSE_MS);
-      if (!this.#parseMore(this.#pending)) return 'ended';
+      if (this.#log!.hasEnded && this.#options.loop) this.#options.wait(LOOP_PAUSE_MS);
+      if (!this.#readMore(this.#pending)) return 'ended';
     }
     const before = batch.count;
     const nextDueInMs = this.#moveDue(batch, speed);
@@ -166,108 +135,18 @@ export class CandumpDriver implements BusDriver {
     this.#startedUs = this.#options.nowUs();
   }
 
-  /**
-   * Parses into a batch that has room, within one pass through the log and at most one chunk further;
-   * false where the log has ended and nothing more will come.
-   */
-  #parseMore(batch: FrameBatch): boolean {
-    if (this.#passEnded) {
+  /** Appends what comes next, within one pass through the log; false where it has ended and nothing more will come. */
+  #readMore(batch: FrameBatch): boolean {
+    const log = this.#log!;
+    if (log.hasEnded) {
       // A log without a frame would be read round and round for ever.
-      if (!this.#options.loop || !this.#passHasFrames) return false;
+      if (!this.#options.loop || !log.hasFrames) return false;
       this.#loops++;
-      this.#rewind();
+      log.rewind();
+      this.#firstUs = -1;
     }
-    const before = batch.count;
-    this.#chunkAt = this.#parser.parse(this.#chunk, this.#chunkAt, this.#chunkEnd, batch);
-    if (!batch.isFull && !this.#fileEnded) {
-      this.#fillChunk();
-      this.#chunkAt = this.#parser.parse(this.#chunk, this.#chunkAt, this.#chunkEnd, batch);
-    }
-    if (!batch.isFull && this.#fileEnded) {
-      this.#markIfTorn();
-      this.#parser.parseLastLine(this.#chunk, this.#chunkAt, this.#chunkEnd, batch);
-      this.#endFile();
-      this.#fileIndex++;
-      this.#passEnded = this.#fileIndex === this.#files.length;
-    }
-    if (batch.count > before) this.#passHasFrames = true;
+    log.read(batch);
     return true;
-  }
-
-  #fillChunk(): void {
-    // The begun line moves to the front; it is shorter than LOG_LINE_BYTES_MAX or the parser had dropped it.
-    this.#chunk.copyWithin(0, this.#chunkAt, this.#chunkEnd);
-    this.#chunkEnd -= this.#chunkAt;
-    this.#chunkAt = 0;
-    try {
-      if (this.#file === null) this.#openFile();
-      const read = this.#file!.read(this.#chunk, this.#chunkEnd);
-      if (read === 'ended') this.#fileEnded = true;
-      else if (read !== 'later') this.#chunkEnd += read;
-    } catch (error) {
-      // A recording that goes on deletes its oldest files.
-      if (this.#file === null && this.#files.length > 1 && errorCode(error) === 'ENOENT') {
-        this.#fileEnded = true;
-        return;
-      }
-      throw new BusError(
-        'BUS_LOST',
-        `Reading ${this.#files[this.#fileIndex]} failed: ${errorMessage(error)}`,
-        {
-          cause: error,
-        },
-      );
-    }
-  }
-
-  #openFile(): void {
-    this.#file = openLogFile(this.#files[this.#fileIndex]!);
-    this.#parser = createLogParser(this.#options.kind);
-  }
-
-  /** The last line of a recording that was cut off may be a part of a line, and yet look whole. */
-  #markIfTorn(): void {
-    const name = basename(this.#files[this.#fileIndex]!);
-    if (this.#chunkAt === this.#chunkEnd || recordingFileNumber(name) === null) return;
-    this.#chunk[this.#chunkEnd++] = TORN_MARK.charCodeAt(0);
-  }
-
-  #endFile(): void {
-    this.#counts = this.#countsSoFar();
-    this.#file?.close();
-    this.#file = null;
-    this.#parser = createLogParser(this.#options.kind);
-    this.#chunkAt = 0;
-    this.#chunkEnd = 0;
-    this.#fileEnded = false;
-  }
-
-  #countsSoFar(): LogCounts {
-    const { linesRead, linesBroken, firstBrokenLines } = this.#parser;
-    const before = this.#counts;
-    const name = basename(this.#files[this.#fileIndex] ?? '');
-    const brokenLines = firstBrokenLines.map((line) =>
-      this.#files.length > 1 ? `${name}:${line}` : `${line}`,
-    );
-    return {
-      linesRead: before.linesRead + linesRead,
-      linesBroken: before.linesBroken + linesBroken,
-      firstBrokenLines: [...before.firstBrokenLines, ...brokenLines].slice(0, LOG_BROKEN_LINES_KEPT),
-      damages: before.damages + (this.#file?.damages ?? 0),
-    };
-  }
-
-  #rewind(): void {
-    this.#file?.close();
-    this.#file = null;
-    this.#parser = createLogParser(this.#options.kind);
-    this.#fileIndex = 0;
-    this.#chunkAt = 0;
-    this.#chunkEnd = 0;
-    this.#fileEnded = false;
-    this.#passEnded = false;
-    this.#passHasFrames = false;
-    this.#firstUs = -1;
   }
 
   send(): never {
@@ -275,23 +154,24 @@ export class CandumpDriver implements BusDriver {
   }
 
   close(): void {
-    this.#file?.close();
-    this.#file = null;
+    this.#log?.close();
     this.#pending.clear();
     this.#pendingAt = 0;
   }
 
   status(): Record<string, number | string | boolean | null> {
-    const { linesRead, linesBroken, firstBrokenLines, damages } = this.#countsSoFar();
+    const log = this.#log;
+    const { linesRead, linesBroken, firstBrokenLines, damages } = log?.counts() ?? NOTHING_READ;
     return {
       path: this.#options.path,
-      files: this.#files.length,
+      files: log?.files ?? 0,
       size_bytes: this.#sizeBytes,
       lines_read: linesRead,
       lines_broken: linesBroken,
       first_broken_lines: firstBrokenLines.join(', ') || null,
       damages,
       loops: this.#loops,
+      warning: log?.warning ?? null,
     };
   }
 }

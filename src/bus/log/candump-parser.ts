@@ -12,6 +12,7 @@ import {
   STANDARD_CAN_ID_MAX,
 } from '../can-frame.ts';
 import type { FrameBatch } from '../frame-batch.ts';
+import { exampleOf } from './line-example.ts';
 
 const NEWLINE = 10;
 const CARRIAGE_RETURN = 13;
@@ -86,6 +87,7 @@ export class CandumpParser {
   linesBroken = 0;
   /** Line numbers, from 1, of the first broken lines. */
   readonly firstBrokenLines: number[] = [];
+  brokenExample: string | null = null;
 
   #timestampUs = 0;
   #idWord = 0;
@@ -140,6 +142,7 @@ export class CandumpParser {
       this.#append(batch);
     } else {
       this.linesBroken++;
+      this.brokenExample ??= exampleOf(bytes, start, end);
       if (this.firstBrokenLines.length < LOG_BROKEN_LINES_KEPT) this.firstBrokenLines.push(this.linesRead);
     }
   }
