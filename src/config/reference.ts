@@ -151,7 +151,7 @@ const FORMS = [
   'own recording is read in the order in which it was recorded, whatever the clock said meanwhile; any other by the',
   'times of the first frames. What is torn or damaged of a compressed log, or what a disk gives no more, is passed over, counted',
   "(`damages` in the status) and told in the service's log, as are lines that are no frames (`lines_broken`). All channels of a",
-  'log come as one bus.',
+  'log come as one bus. Between the words of a line there may be any blanks, and lines that begin with `#` are comments.',
   '',
   'An ASC file says when it begins (`date`, or `Begin Triggerblock`) without a time zone: it is taken for that of this machine.',
   'Its frames are those of classic CAN and CAN FD, remote and error frames; `TxRq`, the wish to send, is passed over, as',

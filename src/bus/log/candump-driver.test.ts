@@ -510,6 +510,13 @@ test('what is no log can not be opened', () => {
     [missing, /missing\.log.*ENOENT/],
     [directory, /directory\.log.*folder has no file whose name ends with \.log/],
     ['/dev/zero', /dev\/zero.*not a regular file/],
+    [
+      file('drive.log.xz', Buffer.from('fd377a585a00', 'hex')),
+      /it is compressed with xz \(unpack it: xz -dk/,
+    ],
+    [file('drive.log.bz2', 'BZh91AY&SY'), /bzip2/],
+    [file('utf16.log', Buffer.from('\ufeff(1.5) can0 123#11\n', 'utf16le')), /UTF-16.*iconv/],
+    [file('drive.blf', 'LOGG'), /BLF.*can_logconvert/],
   ] as const) {
     assert.throws(
       () => new Replay(path),
@@ -521,6 +528,14 @@ test('what is no log can not be opened', () => {
       },
     );
   }
+});
+
+test('the byte order mark that editors write is no part of the first line', () => {
+  const text = `\ufeff${logOf(0, 1)}`;
+  assert.equal(new Replay(logFile(text), { speed: 'max' }).run().frames.length, 2);
+  const asc = '\ufeffdate Thu Jan 1 12:00:00.000 pm 2026\n0.1 1 123 Rx d 1 FF\n';
+  const replay = new Replay(file('bom.asc', asc), { kind: 'asc', speed: 'max', time: 'log' }).run();
+  assert.equal(replay.frames[0]?.timestampUs, new Date(2026, 0, 1, 12).getTime() * 1000 + 100_000);
 });
 
 test('broken lines are counted with their numbers', () => {

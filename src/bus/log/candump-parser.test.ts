@@ -86,6 +86,8 @@ describe('each form of a line is read', () => {
     ['(1.5) slcan-with-a-long-name 123#11', frame(0x123, 0, [0x11])],
     ['(1.500000999) can0 123#11', frame(0x123, 0, [0x11])],
     ['(0000000001.500000) can0 123#11', frame(0x123, 0, [0x11])],
+    ['  (1.500000) \t can0   123#11  ', frame(0x123, 0, [0x11])],
+    ['(1.500000)\tcan0\t123#R8\t', frame(0x123, REMOTE, [])],
     [
       '(1436509052.249713) can0 123#1122334455667788',
       frame(0x123, 0, [17, 34, 51, 68, 85, 102, 119, 136], 1_436_509_052_249_713),
@@ -109,8 +111,8 @@ describe('each form of a line is read', () => {
 
 describe('a line that is none of the forms is counted as broken', () => {
   const lines = [
-    ' ',
     'x',
+    '//',
     '(1.5) can0 123#1',
     '(1.5) can0 123#112',
     '(1.5) can0 123#11223344556677889',
@@ -139,7 +141,8 @@ describe('a line that is none of the forms is counted as broken', () => {
     '(-1.5) can0 123#11',
     '(1.5e3) can0 123#11',
     '1.5) can0 123#11',
-    ' (1.5) can0 123#11',
+    '(1.5) \t 123#11',
+    '(1.5)\tcan0 123',
     '(1436509052.249713) can0 80A#1122334455667788',
     '(1436509052.24971x) can0 123#1122334455667788',
     '(143650905x.249713) can0 123#1122334455667788',
@@ -201,8 +204,8 @@ test('what is no length of a CAN FD frame, or no CAN FD frame at all, is broken'
   assert.equal(parser.linesBroken, lines.length);
 });
 
-test('blank lines are read and mean nothing', () => {
-  const { frames, parser } = parse('\n\r\n\n(1.5) can0 123#11\n\n');
+test('blank lines and comments are read and mean nothing', () => {
+  const { frames, parser } = parse('# lap 1\n\r\n \t\n(1.5) can0 123#11\n  # (1.5) can0 124#11\n');
   assert.equal(frames.length, 1);
   assert.equal(parser.linesRead, 5);
   assert.equal(parser.linesBroken, 0);

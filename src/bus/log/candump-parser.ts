@@ -14,6 +14,7 @@ import {
 import type { FrameBatch } from '../frame-batch.ts';
 import { exampleOf } from './line-example.ts';
 
+const TAB = 9;
 const NEWLINE = 10;
 const CARRIAGE_RETURN = 13;
 const SPACE = 32;
@@ -68,7 +69,8 @@ const CHANNEL_BYTES_MAX = 15;
 /** and ` 123#1122334455667788` with its newline so long. */
 const COMMON_LINE_BYTES_MAX = COMMON_TIMESTAMP_BYTES + CHANNEL_BYTES_MAX + 22;
 
-type LineResult = 'frame' | 'broken';
+/** `nothing`: a blank line or a comment. */
+type LineResult = 'frame' | 'nothing' | 'broken';
 
 /**
  * Reads the log format of can-utils (`candump -l` and `-L`), one frame a line:
@@ -78,6 +80,9 @@ type LineResult = 'frame' | 'broken';
  *   (1436509052.650111) can0 123#R8              remote frame, with or without a length (then 0)
  *   (1436509052.650111) can0 20000080#00000000   error frame: CAN_ERR_FLAG within the id
  *   (1436509052.850004) can0 123##3112233        CAN FD: a digit of flags (1 bit rate switch, 2 error state), data
+ *   # any text                                   a comment, as people write them
+ *
+ * Between the words there may be any number of spaces and tabs, as for canplayer.
  *
  * It works on bytes and makes no string and no object per line. A line that is none of these is counted
  * with its number and skipped; any bytes whatever are read without an error.
@@ -136,11 +141,10 @@ export class CandumpParser {
     const isTooLong = this.#inLongLine || lineEnd - start > LOG_LINE_BYTES_MAX;
     this.#inLongLine = false;
     const end = lineEnd > start && bytes[lineEnd - 1] === CARRIAGE_RETURN ? lineEnd - 1 : lineEnd;
-    if (end === start && !isTooLong) return;
     const result = isTooLong ? 'broken' : this.#parseLine(bytes, start, end, batch);
     if (result === 'frame') {
       this.#append(batch);
-    } else {
+    } else if (result === 'broken') {
       this.linesBroken++;
       this.brokenExample ??= exampleOf(bytes, start, end);
       if (this.firstBrokenLines.length < LOG_BROKEN_LINES_KEPT) this.firstBrokenLines.push(this.linesRead);
@@ -159,14 +163,17 @@ export class CandumpParser {
 
   /** Reads one line into the fields, the payload straight into the batch's next place. */
   #parseLine(bytes: Uint8Array, start: number, end: number, batch: FrameBatch): LineResult {
-    let at = this.#parseTimestamp(bytes, start, end);
-    if (at < 0 || bytes[at++] !== SPACE) return 'broken';
-    const channel = at;
-    while (at < end && bytes[at] !== SPACE) at++;
-    if (at === channel || at === end) return 'broken';
-    at++;
+    const first = afterBlanks(bytes, start, end);
+    if (first === end || bytes[first] === HASH) return 'nothing';
+    const timestampEnd = this.#parseTimestamp(bytes, first, end);
+    if (timestampEnd < 0) return 'broken';
+    const channel = afterBlanks(bytes, timestampEnd, end);
+    let at = channel;
+    while (at < end && !isBlank(bytes[at]!)) at++;
+    if (channel === timestampEnd || at === channel || at === end) return 'broken';
 
-    const id = at;
+    const id = afterBlanks(bytes, at, end);
+    at = id;
     let idWord = 0;
     while (at < end) {
       const digit = HEX_VALUE[bytes[at]!]!;
@@ -217,7 +224,7 @@ export class CandumpParser {
     this.#flags = FRAME_FLAG.REMOTE;
     this.#payloadBytes = 0;
     let at = start;
-    if (at < end && bytes[at] !== SPACE) {
+    if (at < end && !isBlank(bytes[at]!)) {
       const length = bytes[at]! - DIGIT_0;
       if (length < 0 || length > CLASSIC_PAYLOAD_BYTES_MAX) return 'broken';
       this.#payloadBytes = length;
@@ -262,9 +269,9 @@ export class CandumpParser {
     return at;
   }
 
-  /** Whether the frame ends at `at`: there the line does, or a space or candump's raw DLC (`_9`) follows. */
+  /** Whether the frame ends at `at`: there the line does, or a blank or candump's raw DLC (`_9`) follows. */
   #endsHere(bytes: Uint8Array, at: number, end: number): boolean {
-    return at === end || bytes[at] === SPACE || bytes[at] === UNDERSCORE;
+    return at === end || isBlank(bytes[at]!) || bytes[at] === UNDERSCORE;
   }
 }
 
@@ -362,6 +369,16 @@ class CommonLineParser {
     this.#bytes = bytes;
     this.#words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
+}
+
+function isBlank(byte: number): boolean {
+  return byte === SPACE || byte === TAB;
+}
+
+function afterBlanks(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && isBlank(bytes[at]!)) at++;
+  return at;
 }
 
 /** The number that ten digits say, as three words of the text; infinite where one is no digit. */

@@ -5,7 +5,7 @@ import { LOG_DECOMPRESSED_BYTES, LOG_FIRST_READ_BYTES } from '../../shared/limit
 import { threadModule } from '../../shared/thread-module.ts';
 import { LOG_ENDING, type LogUrl } from '../bus-url.ts';
 import { FrameBatch } from '../frame-batch.ts';
-import { logCompressionOf, textOfBeginning } from './log-compression.ts';
+import { logCompressionOf, MAGIC_BYTES, otherFormatOf, textOfBeginning } from './log-compression.ts';
 import { createLogParser, type LogParser } from './log-parser.ts';
 import {
   LOG_READER_END,
@@ -37,25 +37,38 @@ export function openLogFile(path: string): LogFile {
   const fd = openSync(path, 'r');
   let isKept = false;
   try {
-    const beginning = new Uint8Array(4);
-    const compression = logCompressionOf(beginning.subarray(0, readSync(fd, beginning, 0, 4, 0)));
+    const bytes = new Uint8Array(MAGIC_BYTES);
+    const beginning = bytes.subarray(0, readSync(fd, bytes, 0, MAGIC_BYTES, 0));
+    const other = otherFormatOf(beginning);
+    if (other !== null) {
+      throw new Error(`it is ${other}; expected text, as it is or compressed with zstd or gzip`);
+    }
+    const compression = logCompressionOf(beginning);
     if (compression !== 'none') return new CompressedLogFile(path, compression);
     isKept = true;
-    return new PlainLogFile(fd);
+    return new PlainLogFile(fd, hasByteOrderMark(beginning) ? BYTE_ORDER_MARK.length : 0);
   } finally {
     if (!isKept) closeSync(fd);
   }
 }
 
+/** Of UTF-8: editors of Windows begin files with it. */
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
+
+function hasByteOrderMark(beginning: Uint8Array): boolean {
+  return BYTE_ORDER_MARK.every((byte, index) => beginning[index] === byte);
+}
+
 class PlainLogFile implements LogFile {
   readonly damages = 0;
   readonly #fd: number;
-  #at = 0;
+  #at: number;
   /** Little at first, so that the next stages have something to do while the rest is read. */
   #bytesMax = LOG_FIRST_READ_BYTES;
 
-  constructor(fd: number) {
+  constructor(fd: number, start: number) {
     this.#fd = fd;
+    this.#at = start;
   }
 
   read(bytes: Uint8Array, at: number): number | 'ended' {
