@@ -193,6 +193,18 @@ test('an ASC file becomes a candump log', (context) => {
   );
 });
 
+test('a log that can not be read ends record at once, and a simulation is told as one', (context) => {
+  const directory = temporaryDirectory(context);
+  const { status, stdout } = record(
+    ...['--bus', `candump:${join(directory, 'gone.log')}?speed=max`, '--bus', 'sim:kart'],
+    ...['--recording', join(directory, 'recording')],
+  );
+  assert.equal(status, 1, stdout);
+  assert.match(stdout, /gone\.log can't be replayed: ENOENT/);
+  assert.match(stdout, /Reading +sim \(sim:kart\) +SIMULATED: not a real vehicle$/m);
+  assert.match(stdout, /^\d+ frames recorded; /m);
+});
+
 test('record needs a folder, and says so', () => {
   const { status, stderr } = record('--bus', 'sim:kart');
   assert.equal(status, 2);

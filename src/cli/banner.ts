@@ -1,5 +1,10 @@
-import type { CollectorConfig } from '../config/schema.ts';
+import type { BusConfig, CollectorConfig } from '../config/schema.ts';
 import { VERSION } from '../version.ts';
+
+/** Which bus is read. */
+export function busLine({ name, url, spec }: BusConfig): string {
+  return `  Reading   ${name} (${url})${spec.kind === 'sim' ? '  SIMULATED: not a real vehicle' : ''}`;
+}
 
 /** What a person sees at the start: what is read, where it is served and kept, and what to do next. */
 export function banner(config: CollectorConfig, apiUrl: string): string {
@@ -7,10 +12,7 @@ export function banner(config: CollectorConfig, apiUrl: string): string {
   const lines = [
     `telemetry-collector ${VERSION}`,
     '',
-    ...config.buses.map(
-      ({ name, url, spec }) =>
-        `  Reading   ${name} (${url})${spec.kind === 'sim' ? '  SIMULATED: not a real vehicle' : ''}`,
-    ),
+    ...config.buses.map(busLine),
     `  Serving   ${apiUrl}  (the dashboard: open it in a browser)`,
     `            ${apiUrl}/api/state/current`,
     `            ${apiUrl}/api/state/history?limit=10`,

@@ -10,7 +10,7 @@ export function recordCommand(): Command {
     .addHelpText(
       'after',
       `
-It ends with Ctrl+C, or when logs that are replayed have ended. The service records as well, with the same
+It ends with Ctrl+C, when logs that are replayed have ended, or when one can't be read. The service records as well, with the same
 settings: see recording in docs/configuration.md.
 
 Examples:
