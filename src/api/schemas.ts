@@ -268,7 +268,7 @@ const BusStatusSchema = Type.Object(
 const RecordingStatusSchema = Type.Object(
   {
     path: PathSchema,
-    state: Type.String({ description: 'recording, paused (the disk refuses it), failed or stopped' }),
+    state: Type.String({ description: 'recording, paused (its folder refuses it), failed or stopped' }),
     problem: ProblemSchema,
     file: { ...Nullable.string, description: 'the one that is written to' },
     frames: Type.Integer({ description: 'that are on the disk, since the start' }),

@@ -17,8 +17,17 @@ function run({ shared, ...options }: RecorderThreadData): void {
     onUndeletable: (file, error) => {
       post({ kind: 'undeletable', file, problem: { code: errorCode(error), message: errorMessage(error) } });
     },
+    onVanished: (file, frames) => post({ kind: 'vanished', file, frames }),
   });
   let told = '';
+  const tell = () => {
+    const { progress } = writer;
+    const text = JSON.stringify(progress);
+    if (text !== told) post({ kind: 'progress', progress });
+    told = text;
+  };
+  writer.open();
+  tell();
   let syncAtMs = performance.now() + RECORDING_SYNC_MS;
   for (;;) {
     const { wakeCount, isStopping } = ring;
@@ -33,10 +42,7 @@ function run({ shared, ...options }: RecorderThreadData): void {
     else if (isTime) writer.sync();
     if (isTime || isStopping) {
       syncAtMs = performance.now() + RECORDING_SYNC_MS;
-      const { progress } = writer;
-      const text = JSON.stringify(progress);
-      if (text !== told) post({ kind: 'progress', progress });
-      told = text;
+      tell();
     }
     if (isStopping) return;
     ring.waitForWake(wakeCount, Math.max(0, syncAtMs - performance.now()));

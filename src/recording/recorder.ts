@@ -172,6 +172,12 @@ export class Recorder {
           "can't delete the oldest file of the recording",
         );
         break;
+      case 'vanished':
+        log.warn(
+          { file: message.file, path, frames_lost: message.frames },
+          'the file of the recording was deleted while it was written to; another is begun',
+        );
+        break;
       case 'room':
         this.#tellRoom();
         break;
@@ -184,7 +190,7 @@ export class Recorder {
     if (state === 'paused') {
       log.error(
         { path, code: problem?.code, reason: problem?.message },
-        'recording paused: the disk refuses it',
+        'recording paused: its folder refuses it',
       );
     } else {
       log.info({ path }, 'recording resumed');

@@ -1,6 +1,9 @@
 import {
+  accessSync,
   closeSync,
+  constants,
   fdatasyncSync,
+  fstatSync,
   fsyncSync,
   ftruncateSync,
   openSync,
@@ -19,6 +22,8 @@ export interface RecordingFilesOptions extends RecordingFormat {
   readonly monotonicMs?: () => number;
   readonly onDeleted?: (file: string, bytes: number) => void;
   readonly onUndeletable?: (file: string, error: unknown) => void;
+  /** Told that somebody else has deleted the active file, with all that was in it; the next append() begins another. */
+  readonly onVanished?: (file: string) => void;
 }
 
 interface StoredFile {
@@ -68,6 +73,12 @@ export class RecordingFiles {
     return this.#bytesDeleted;
   }
 
+  /** Makes the folder and looks at what is in it; throws where it couldn't be written to. */
+  open(): void {
+    this.#look();
+    accessSync(this.#options.path, constants.W_OK | constants.X_OK);
+  }
+
   /**
    * Appends bytes that are whole by themselves: lines, or a frame of zstd. A write that fails leaves the file as it
    * was, or closes it.
@@ -93,11 +104,18 @@ export class RecordingFiles {
     if (this.#fd < 0) return;
     try {
       fdatasyncSync(this.#fd);
+      // A file that has no name any more goes on taking what is written to it, for nobody.
+      if (fstatSync(this.#fd).nlink > 0) return;
     } catch (error) {
       // What the disk holds of it now nobody knows: nothing is appended to it any more.
       this.#close();
       throw error;
     }
+    const { name, bytes } = this.#active;
+    this.#close();
+    this.#stored!.pop();
+    this.#storedBytes -= bytes;
+    this.#options.onVanished?.(name);
   }
 
   /** Ends the active file where it has been written to for long enough. */
@@ -152,6 +170,7 @@ export class RecordingFiles {
       if (stored.length === 0) {
         if (this.#fd < 0) return;
         this.finish();
+        continue;
       }
       this.#delete(stored.shift()!);
     }

@@ -47,5 +47,7 @@ export type FromRecorder =
   | { readonly kind: 'progress'; readonly progress: RecorderProgress }
   | { readonly kind: 'deleted'; readonly file: string; readonly bytes: number }
   | { readonly kind: 'undeletable'; readonly file: string; readonly problem: RecordingProblem }
+  /** Somebody else has deleted the file that was written to, and with it frames that are counted as refused. */
+  | { readonly kind: 'vanished'; readonly file: string; readonly frames: number }
   /** There is room in the ring again, which a source had waited for. */
   | { readonly kind: 'room' };

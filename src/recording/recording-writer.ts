@@ -1,10 +1,10 @@
 import { constants, zstdCompressSync } from 'node:zlib';
 import { CANDUMP_LINE_BYTES_MAX, CandumpFormatter } from '../bus/log/candump-format.ts';
-import { errorCode, errorMessage } from '../shared/errors.ts';
 import { RECORDING_RETRY_MS, RECORDING_TEXT_BYTES } from '../shared/limits.ts';
 import type { FrameRing } from './frame-ring.ts';
 import { RecordingFiles, type RecordingFilesOptions } from './recording-files.ts';
 import type { RecorderProgress, RecordingProblem } from './recording-messages.ts';
+import { recordingProblem } from './recording-problem.ts';
 
 const { ZSTD_c_checksumFlag, ZSTD_c_compressionLevel } = constants;
 
@@ -15,8 +15,10 @@ const ZSTD_PARAMETERS = { [ZSTD_c_compressionLevel]: 1, [ZSTD_c_checksumFlag]: 1
 const SLICE_FRAMES = 1024;
 const SLICE_BYTES_MAX = SLICE_FRAMES * CANDUMP_LINE_BYTES_MAX;
 
-export interface RecordingWriterOptions extends RecordingFilesOptions {
+export interface RecordingWriterOptions extends Omit<RecordingFilesOptions, 'onVanished'> {
   readonly channels: readonly string[];
+  /** Told that somebody has deleted the file that was written to, and of how many frames nothing is left for it. */
+  readonly onVanished?: (file: string, frames: number) => void;
 }
 
 /**
@@ -39,12 +41,25 @@ export class RecordingWriter {
   #bytesWritten = 0;
   #problem: RecordingProblem | null = null;
   #retryAtMs = 0;
+  /** The problem is one of open(): it may go without a frame that is written. */
+  #isUnopened = false;
 
   constructor(options: RecordingWriterOptions) {
     this.#options = options;
-    this.#files = new RecordingFiles(options);
+    this.#files = new RecordingFiles({ ...options, onVanished: (file) => this.#vanished(file) });
     this.#formatter = new CandumpFormatter(options.channels);
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
+  }
+
+  /** Looks whether the folder can be written to, ahead of the first frame. */
+  open(): void {
+    try {
+      this.#files.open();
+      this.#problem = null;
+    } catch (error) {
+      this.#pause(error);
+    }
+    this.#isUnopened = this.#problem !== null;
   }
 
   /** Writes what is in the ring; sync() makes it durable. */
@@ -98,6 +113,7 @@ export class RecordingWriter {
       this.#bytesWritten += bytes.length;
       this.#framesUnsynced += frames;
       this.#problem = null;
+      this.#isUnopened = false;
     } catch (error) {
       this.#framesRefused += frames;
       this.#pause(error);
@@ -110,6 +126,7 @@ export class RecordingWriter {
       this.#files.sync();
       this.#files.finishIfOld();
     });
+    if (this.#isUnopened && this.#monotonicMs() >= this.#retryAtMs) this.open();
   }
 
   close(): void {
@@ -127,8 +144,15 @@ export class RecordingWriter {
     this.#framesUnsynced = 0;
   }
 
+  #vanished(file: string): void {
+    const frames = this.#framesUnsynced;
+    this.#framesRefused += frames;
+    this.#framesUnsynced = 0;
+    this.#options.onVanished?.(file, frames);
+  }
+
   #pause(error: unknown): void {
-    this.#problem = { code: errorCode(error), message: errorMessage(error) };
+    this.#problem = recordingProblem(this.#options.path, error);
     this.#retryAtMs = this.#monotonicMs() + RECORDING_RETRY_MS;
   }
 

@@ -314,6 +314,71 @@ test('a folder that cannot be written to pauses the recording, and counts', (con
   assert.equal(replayed(path).length, 1);
 });
 
+test('a folder that cannot be written to is told of before a frame comes, and when it can be', (context) => {
+  const path = join(temporaryDirectory(context), 'recording');
+  writeFileSync(path, 'a file where the folder should be');
+  let nowMs = 0;
+  const writer = new RecordingWriter({ ...FORMAT, path, channels: ['can0'], monotonicMs: () => nowMs });
+  writer.open();
+  assert.equal(writer.progress.state, 'paused');
+  assert.match(
+    writer.progress.problem!.message,
+    /folder \S+recording can't be written to: ENOTDIR.*A file is where a folder is to be/,
+  );
+  rmSync(path);
+  writer.sync();
+  assert.equal(writer.progress.state, 'paused');
+  nowMs = 5000;
+  writer.sync();
+  assert.deepEqual([writer.progress.state, writer.progress.problem], ['recording', null]);
+});
+
+test('what an earlier run has recorded is known before a frame comes', (context) => {
+  const path = join(temporaryDirectory(context), 'recording');
+  const batch = FrameBatch.allocate(1);
+  batch.push(FIRST_US, 1, 0, [1]);
+  const { bytes } = record(path, [batch]);
+  const writer = new RecordingWriter({ ...FORMAT, path, channels: ['can0'] });
+  writer.open();
+  assert.deepEqual([writer.progress.files, writer.progress.bytes], [1, bytes]);
+});
+
+test('a file that is deleted while it is written to costs what was not synced, and another is begun', (context) => {
+  const path = join(temporaryDirectory(context), 'recording');
+  const vanished: [string, number][] = [];
+  const ring = FrameRing.allocate(1024 * 1024);
+  const writer = new RecordingWriter({
+    ...FORMAT,
+    path,
+    channels: ['can0'],
+    onVanished: (file, frames) => vanished.push([file, frames]),
+  });
+  const recordOne = (number: number) => {
+    const batch = FrameBatch.allocate(1);
+    batch.push(FIRST_US + number, number, 0, [number]);
+    ring.append(batch, 0);
+    writer.drain(ring);
+  };
+  recordOne(1);
+  writer.sync();
+  const [first] = readdirSync(path);
+  rmSync(path, { recursive: true });
+  recordOne(2);
+  writer.sync();
+  assert.deepEqual(vanished, [[first, 1]]);
+  recordOne(3);
+  writer.close();
+  const { state, frames, framesRefused, files, bytes } = writer.progress;
+  assert.deepEqual([state, frames, framesRefused, files], ['recording', 2, 1, 1]);
+  const [second] = readdirSync(path);
+  assert.match(second!, /-000002\.log\.zst$/);
+  assert.equal(bytes, statSync(join(path, second!)).size);
+  assert.deepEqual(
+    replayed(path).map(({ canId }) => canId),
+    [3],
+  );
+});
+
 test('frames that come faster than they can be written are counted, each once', async (context) => {
   const path = join(temporaryDirectory(context), 'recording');
   const recorder = new Recorder({ ...FORMAT, path, busNames: ['can0'], log: pino({ enabled: false }) });
