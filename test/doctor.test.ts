@@ -36,6 +36,23 @@ describe('doctor', { concurrency: 2 }, () => {
     assert.equal(none.checks.find(({ name }) => name === 'log files')?.outcome, 'problem');
   });
 
+  test('looks into a log, and at the folder of a recording', async (t) => {
+    const cwd = temporaryDirectory(t);
+    writeFileSync(join(cwd, 'screen.log'), '  can0  123   [2]  11 22\n'.repeat(3));
+    writeFileSync(join(cwd, 'drive.log'), Buffer.from('fd377a585a00', 'hex'));
+    writeFileSync(join(cwd, 'can'), '');
+    const buses = ['--bus', 'candump:screen.log', '--bus', 'candump:drive.log'];
+    const args = [...buses, '--recording', 'can', '--db', 'collector.db', '--port', '0'];
+    const { code, stdout } = await runDoctor(args, { cwd });
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /✗ log file +\S+screen\.log has no frame in its first 3 lines, such as " {2}can0 .*"; expected: what candump -l or -L writes/,
+    );
+    assert.match(stdout, /✗ log file +it is compressed with xz \(unpack it: xz -dk FILE\)/);
+    assert.match(stdout, /^Recording\n {2}✗ folder +\S+can is no folder/m);
+  });
+
   test('tells of a service that runs, also while it writes', async (t) => {
     const cwd = temporaryDirectory(t);
     const service = await startService({ cwd, args: ['--db', 'collector.db', '--port', '0'] });

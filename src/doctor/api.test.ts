@@ -100,11 +100,13 @@ describe('a collector that answers', () => {
     historyProblem: null,
     samplesLost: 0,
     buses: [{ name: 'can0', state: 'open', problem: null, warning: null, kernelDrops: 0 }],
+    recording: { path: '/var/lib/can', state: 'recording', problem: null, framesLost: 0 },
   };
+  const recording = good.recording!;
   const bus = good.buses[0]!;
   const wrong = async (running: Partial<RunningCollector>) => {
     const api = { host: HOST, port: 5001 };
-    const checks = await checkApi(api, { ...good, ...running }, '/var/lib/collector.db');
+    const checks = await checkApi(api, { ...good, ...running }, '/var/lib/collector.db', '/var/lib/can');
     return checks
       .filter(({ outcome }) => outcome !== 'ok')
       .map(({ name, outcome, found }) => `${name}: ${outcome}: ${found}`);
@@ -128,5 +130,15 @@ describe('a collector that answers', () => {
     assert.deepEqual(await wrong({ historyPath: '/tmp/x.db' }), [
       'configuration: warning: it keeps its history in /tmp/x.db',
     ]);
+    assert.deepEqual(
+      await wrong({ recording: { ...recording, state: 'paused', problem: 'the disk is full' } }),
+      ['recording: problem: the disk is full'],
+    );
+    assert.deepEqual(await wrong({ recording: { ...recording, framesLost: 5 } }), [
+      'recording: warning: 5 frames lost since the start',
+    ]);
+    assert.deepEqual(await wrong({ recording: null }), ['configuration: warning: it records nothing']);
+    // The token may be none that is told of paths.
+    assert.deepEqual(await wrong({ recording: { ...recording, path: null } }), []);
   });
 });

@@ -2,13 +2,19 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { type Check, ok, problem, warning } from './check.ts';
-import { type ApiAddress, apiUrl, type RunningCollector } from './running-collector.ts';
+import {
+  type ApiAddress,
+  apiUrl,
+  type RunningCollector,
+  type RunningRecording,
+} from './running-collector.ts';
 
 /** The address of the API: answered by a collector, free, or neither. */
 export async function checkApi(
   api: ApiAddress,
   running: RunningCollector | 'guarded' | 'other' | null,
   historyPath: string,
+  recordingPath: string | null = null,
 ): Promise<Check[]> {
   if (running === null) return [await checkAddress(api)];
   if (running === 'guarded') return [guarded(api)];
@@ -18,7 +24,7 @@ export async function checkApi(
       'service',
       `telemetry-collector ${running.version} answers at ${running.url} (process ${running.pid})`,
     ),
-    ...checkRunning(running, historyPath),
+    ...checkRunning(running, historyPath, recordingPath),
   ];
 }
 
@@ -77,7 +83,7 @@ function taken({ port }: ApiAddress, found: string): Check {
 }
 
 /** What a running collector says of itself. */
-function checkRunning(running: RunningCollector, historyPath: string): Check[] {
+function checkRunning(running: RunningCollector, historyPath: string, recordingPath: string | null): Check[] {
   const checks: Check[] = [];
   for (const { name, state, problem: failure, warning: note, kernelDrops } of running.buses) {
     if (state === 'unavailable') checks.push(problem(`bus ${name}`, failure ?? state, 'open'));
@@ -103,15 +109,36 @@ function checkRunning(running: RunningCollector, historyPath: string): Check[] {
   } else {
     checks.push(ok('history', 'open, no sample lost since the start'));
   }
+  if (running.recording !== null) checks.push(checkRecorder(running.recording));
   if (running.historyPath !== null && running.historyPath !== historyPath) {
-    checks.push(
-      warning(
-        'configuration',
-        `it keeps its history in ${running.historyPath}`,
-        `${historyPath}, as this configuration says`,
-        'Give the configuration of the service: doctor --config FILE, and STATE_DIRECTORY as systemd sets it.',
-      ),
-    );
+    checks.push(otherwise(`it keeps its history in ${running.historyPath}`, historyPath));
+  }
+  const { recording } = running;
+  const isRecordedElsewhere =
+    recording === null || (recording.path !== null && recording.path !== recordingPath);
+  if (recordingPath !== null && isRecordedElsewhere) {
+    const found = recording === null ? 'it records nothing' : `it records to ${recording.path}`;
+    checks.push(otherwise(found, recordingPath));
   }
   return checks;
+}
+
+function otherwise(found: string, configured: string): Check {
+  return warning(
+    'configuration',
+    found,
+    `${configured}, as this configuration says`,
+    'Give the configuration of the service: doctor --config FILE, and STATE_DIRECTORY as systemd sets it.',
+  );
+}
+
+function checkRecorder({ state, problem: failure, framesLost }: RunningRecording): Check {
+  if (state !== 'recording') return problem('recording', failure ?? state, 'recording');
+  if (framesLost === 0) return ok('recording', 'no frame lost since the start');
+  return warning(
+    'recording',
+    `${framesLost} frames lost since the start`,
+    'none',
+    'recording.frames_lost in /api/status says how; docs/operating.md what helps.',
+  );
 }

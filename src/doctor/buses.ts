@@ -1,6 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { LOG_ENDING, type LogUrl } from '../bus/bus-url.ts';
-import { logFilesOf } from '../bus/log/log-file.ts';
+import { logBeginningOf, logFilesOf } from '../bus/log/log-file.ts';
+import { LINE_FORMS } from '../bus/log/log-parser.ts';
 import type { BusConfig } from '../config/schema.ts';
 import { errorCode, errorMessage } from '../shared/errors.ts';
 import { checkCanBus } from './can-bus.ts';
@@ -39,7 +40,18 @@ function checkLog(spec: LogUrl): Check {
     if (stats.isFile() && stats.size === 0) {
       return warning('log file', `${path} is empty`, expected, 'Record one: candump -l can0');
     }
-    return ok('log file', `${path}, ${bytesText(stats.size)}`);
+    const { firstFrameUs, linesRead, brokenExample } = logBeginningOf(path, kind);
+    if (firstFrameUs !== null) return ok('log file', `${path}, ${bytesText(stats.size)}`);
+    const example = brokenExample === null ? '' : `, such as ${JSON.stringify(brokenExample)}`;
+    const lines = linesRead === 0 ? ': it is torn or damaged' : ` in its first ${linesRead} lines${example}`;
+    return problem(
+      'log file',
+      `${path} has no frame${lines}`,
+      LINE_FORMS[kind],
+      kind === 'candump'
+        ? 'Record with candump -l can0, or candump -L can0 > drive.log'
+        : 'See that it is no other log.',
+    );
   } catch (error) {
     if (errorCode(error) === 'ENOENT') {
       return problem(

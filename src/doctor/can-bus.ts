@@ -209,21 +209,37 @@ async function checkTraffic(spec: SocketCanUrl): Promise<Check[]> {
   clearTimeout(timer);
   const { state, problem: failure } = bus.status();
   if (state === 'open') await new Promise((resolve) => setTimeout(resolve, DOCTOR_LISTEN_MS));
+  const { lastError } = bus.status().controller;
   await bus.stop();
   if (state !== 'open') {
     const found = failure?.message ?? `not open after ${DOCTOR_OPEN_TIMEOUT_MS} ms`;
     return [problem('socket', found, 'one that can be opened')];
   }
-  return [ok('socket', 'can be opened'), traffic(spec, frames, errorFrames)];
+  return [ok('socket', 'can be opened'), traffic(spec, frames, errorFrames, lastError?.message)];
 }
 
-function traffic(spec: SocketCanUrl, frames: number, errorFrames: number): Check {
+function traffic(
+  spec: SocketCanUrl,
+  frames: number,
+  errorFrames: number,
+  lastError: string | undefined,
+): Check {
   const seconds = DOCTOR_LISTEN_MS / 1000;
   const found =
     `${Math.round(frames / seconds)} frames/s` +
-    (errorFrames === 0 ? '' : `, ${errorFrames} reports of errors within ${seconds} s`);
+    (errorFrames === 0
+      ? ''
+      : `, ${errorFrames} reports of errors within ${seconds} s, the last of them: ${lastError}`);
   if (frames > 0 && errorFrames === 0) return ok('traffic', found);
   const expected = frames > 0 ? 'no errors' : `frames within ${seconds} s`;
+  if (frames === 0 && spec.filters !== undefined && errorFrames === 0) {
+    return warning(
+      'traffic',
+      `${found} that pass the filter of the URL`,
+      expected,
+      `See what there is without it: candump ${spec.interfaceName}`,
+    );
+  }
   if (isVirtualName(spec.interfaceName)) {
     return warning('traffic', found, expected, `Send some: cangen ${spec.interfaceName}`);
   }

@@ -1,69 +1,40 @@
-import { accessSync, constants, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { HistoryConfig } from '../config/schema.ts';
-import { errorCode, errorMessage } from '../shared/errors.ts';
+import { errorMessage } from '../shared/errors.ts';
 import { HISTORY_BYTES_HEADROOM } from '../shared/limits.ts';
 import { bytesText, type Check, ok, problem, warning } from './check.ts';
-
-/** File systems on which a history doesn't outlive the power, or isn't safe (statfs(2), linux/magic.h). */
-const FILE_SYSTEMS = new Map([
-  [0x01021994, 'tmpfs'],
-  [0x858458f6, 'ramfs'],
-  [0x794c7630, 'overlay'],
-  [0x6969, 'nfs'],
-  [0xfe534d42, 'smb'],
-  [0xff534d42, 'cifs'],
-]);
-const IN_MEMORY = ['tmpfs', 'ramfs'];
-const OVER_NETWORK = ['nfs', 'smb', 'cifs'];
+import {
+  checkWritable,
+  type Disk,
+  diskOf,
+  existing,
+  findLarge,
+  isFolder,
+  type Place,
+  sizeOf,
+} from './folder.ts';
 
 /** Where the history is kept. `isInUse`: a running collector writes it, so it may. */
 export function checkDisk({ path, maxBytes }: HistoryConfig, isInUse: boolean): Check[] {
-  const folder = existing(dirname(path));
-  if (!statSync(folder).isDirectory()) {
+  const place: Place = { folder: dirname(path), file: path, flag: '--db FILE' };
+  const folder = existing(place.folder);
+  if (!isFolder(folder)) {
     return [problem('folder', `${folder} is no folder`, 'one for the database', 'Name another: --db FILE')];
   }
   const writable = isInUse
     ? ok('folder', `${folder}, written by the running collector`)
-    : checkWritable(folder, path);
+    : checkWritable(place, folder);
   try {
-    const { type, bavail, bsize } = statfsSync(folder);
-    return [writable, fileSystem(type, folder), freeSpace(bavail * bsize, path, maxBytes, folder)];
+    const disk = diskOf(folder);
+    return [writable, fileSystem(disk, folder), freeSpace(disk.freeBytes, path, maxBytes, folder)];
   } catch (error) {
     return [writable, problem('disk', errorMessage(error), 'a disk that can be asked')];
   }
 }
 
-function checkWritable(folder: string, path: string): Check {
-  try {
-    accessSync(folder, constants.W_OK | constants.X_OK);
-    if (statSync(path, { throwIfNoEntry: false }) !== undefined) accessSync(path, constants.W_OK);
-    const willBeMade = folder === dirname(path) ? '' : ` (${dirname(path)} will be made in it)`;
-    return ok('folder', `${folder} can be written to${willBeMade}`);
-  } catch (error) {
-    if (errorCode(error) === 'EROFS') {
-      return problem(
-        'folder',
-        `${folder} is on a file system that is mounted read-only`,
-        'one that can be written to',
-        'A card that fails is made read-only by the kernel: sudo dmesg | grep -iE "remount|I/O error|mmc"',
-        `If it was mounted so on purpose: sudo mount -o remount,rw $(findmnt -n -o TARGET --target ${folder})`,
-      );
-    }
-    return problem(
-      'folder',
-      `${path} may not be written by this user (uid ${process.getuid?.() ?? 'unknown'})`,
-      'a place that the service may write to',
-      `sudo mkdir -p ${dirname(path)} && sudo chown $(id -u):$(id -g) ${dirname(path)}`,
-      'Or another file: --db FILE. Where the service runs as another user, run this as that user (sudo -u USER).',
-    );
-  }
-}
-
-function fileSystem(type: number, folder: string): Check {
-  const name = FILE_SYSTEMS.get(type);
-  if (name === undefined) return ok('file system', 'on a disk');
-  if (IN_MEMORY.includes(name)) {
+function fileSystem({ kind, fileSystem: name }: Disk, folder: string): Check {
+  if (kind === 'disk') return ok('file system', 'on a disk');
+  if (kind === 'memory') {
     return warning(
       'file system',
       `${folder} is in memory (${name}): the history is gone when the power is`,
@@ -71,7 +42,7 @@ function fileSystem(type: number, folder: string): Check {
       'Keep it elsewhere: --db /var/lib/telemetry-collector/collector.db',
     );
   }
-  if (OVER_NETWORK.includes(name)) {
+  if (kind === 'network') {
     return problem(
       'file system',
       `${folder} is on another machine (${name})`,
@@ -87,10 +58,20 @@ function fileSystem(type: number, folder: string): Check {
   );
 }
 
+/** By how much the database may still grow; null where nothing bounds it. */
+export function historyGrowthBytes({ path, maxBytes }: HistoryConfig): number | null {
+  if (maxBytes === null) return null;
+  return Math.max(0, maxBytes - usedBytesOf(path));
+}
+
+function usedBytesOf(path: string): number {
+  return (sizeOf(path) ?? 0) + (sizeOf(`${path}-wal`) ?? 0);
+}
+
 function freeSpace(freeBytes: number, path: string, maxBytes: number | null, folder: string): Check {
-  const usedBytes = (sizeOf(path) ?? 0) + (sizeOf(`${path}-wal`) ?? 0);
+  const usedBytes = usedBytesOf(path);
   const free = `${bytesText(freeBytes)} free`;
-  const look = `See what takes it: du -xh ${folder} | sort -h | tail`;
+  const look = findLarge(folder);
   if (freeBytes < HISTORY_BYTES_HEADROOM) {
     return problem('space', free, `${bytesText(HISTORY_BYTES_HEADROOM)} at the least`, look);
   }
@@ -114,21 +95,4 @@ function freeSpace(freeBytes: number, path: string, maxBytes: number | null, fol
     `--max-bytes ${fitting}MiB would fit.`,
     look,
   );
-}
-
-/** The folder itself, or what is there of the way to it. */
-function existing(folder: string): string {
-  let each = folder;
-  // A path below a file is an error of its own (ENOTDIR).
-  while (sizeOf(each) === null && each !== dirname(each)) each = dirname(each);
-  return each;
-}
-
-/** Null where there is nothing, or nothing that may be looked at. */
-function sizeOf(path: string): number | null {
-  try {
-    return statSync(path).size;
-  } catch {
-    return null;
-  }
 }

@@ -9,6 +9,7 @@ import { checkHistory } from './history.ts';
 import { checkHost } from './host.ts';
 import { checkKernel } from './kernel.ts';
 import { checkPermissions } from './permissions.ts';
+import { checkRecording } from './recording.ts';
 import { findCollector } from './running-collector.ts';
 
 export interface ExamineOptions {
@@ -26,7 +27,7 @@ export async function examine(
   { config, file }: LoadedConfig,
   { token, accessChecks = [] }: ExamineOptions = {},
 ): Promise<Section[]> {
-  const { buses, history, api } = config;
+  const { buses, history, recording, api } = config;
   const found = await findCollector(api, token);
   const running = typeof found === 'string' ? null : found;
   const isRunning = running !== null || found === 'guarded';
@@ -60,7 +61,18 @@ export async function examine(
       title: 'History',
       checks: [...checkDisk(history, isHistoryOurs), ...checkHistory(history.path, isHistoryOurs)],
     },
-    { title: 'API', checks: [...accessChecks, ...(await checkApi(api, found, history.path))] },
   );
+  if (recording.path !== null) {
+    const { path, maxBytes } = recording;
+    const isRecordingOurs = isRunning && (running?.recording?.path ?? path) === path;
+    sections.push({
+      title: 'Recording',
+      checks: checkRecording({ path, maxBytes }, history, isRecordingOurs),
+    });
+  }
+  sections.push({
+    title: 'API',
+    checks: [...accessChecks, ...(await checkApi(api, found, history.path, recording.path))],
+  });
   return sections;
 }

@@ -20,6 +20,17 @@ export interface RunningCollector {
   /** Samples that didn't get into the history since the start. */
   readonly samplesLost: number;
   readonly buses: readonly RunningBus[];
+  /** Null where nothing is recorded. */
+  readonly recording: RunningRecording | null;
+}
+
+export interface RunningRecording {
+  /** Null where it isn't told. */
+  readonly path: string | null;
+  readonly state: string;
+  readonly problem: string | null;
+  /** Since the start. */
+  readonly framesLost: number;
 }
 
 export interface RunningBus {
@@ -89,10 +100,8 @@ function readStatus(url: string, status: Readonly<Record<string, unknown>>): Run
     historyPath: typeof history.path === 'string' ? history.path : null,
     historyState: history.state,
     historyProblem: messageOf(history.problem),
-    samplesLost: Object.values(asObject(history.samples_lost)).reduce<number>(
-      (sum, count) => sum + (Number(count) || 0),
-      0,
-    ),
+    samplesLost: sumOf(history.samples_lost),
+    recording: status.recording ? readRecording(asObject(status.recording)) : null,
     buses: (Array.isArray(status.buses) ? status.buses : []).map(asObject).map((bus) => {
       const driver = asObject(bus.driver);
       return {
@@ -104,6 +113,19 @@ function readStatus(url: string, status: Readonly<Record<string, unknown>>): Run
       };
     }),
   };
+}
+
+function readRecording(recording: Readonly<Record<string, unknown>>): RunningRecording {
+  return {
+    path: typeof recording.path === 'string' ? recording.path : null,
+    state: String(recording.state),
+    problem: messageOf(recording.problem),
+    framesLost: sumOf(recording.frames_lost),
+  };
+}
+
+function sumOf(counts: unknown): number {
+  return Object.values(asObject(counts)).reduce<number>((sum, count) => sum + (Number(count) || 0), 0);
 }
 
 function messageOf(problem: unknown): string | null {

@@ -619,6 +619,13 @@ describe('what is missing of a log is told', () => {
     }
   });
 
+  test('a file of a folder that is none of its logs costs no other', () => {
+    const path = folderOf({ 'a.log': Buffer.from('fd377a585a00', 'hex'), 'b.log': logOf(1) });
+    const replay = new Replay(path, { speed: 'max', time: 'log' }).run();
+    assert.equal(replay.frames.length, 1);
+    assert.match(warningOf(replay), /a\.log failed: it is compressed with xz/);
+  });
+
   test('a log that is gone when it is to begin anew is lost, and read again when it is back', () => {
     const path = logFile(logOf(0, 1));
     const replay = new Replay(path, { speed: 'max', loop: true }).run(2);

@@ -6,7 +6,7 @@ import { threadModule } from '../../shared/thread-module.ts';
 import { LOG_ENDING, type LogUrl } from '../bus-url.ts';
 import { FrameBatch } from '../frame-batch.ts';
 import { logCompressionOf, MAGIC_BYTES, otherFormatOf, textOfBeginning } from './log-compression.ts';
-import { createLogParser, type LogParser } from './log-parser.ts';
+import { createLogParser } from './log-parser.ts';
 import {
   LOG_READER_END,
   LOG_READER_SLOTS,
@@ -39,10 +39,7 @@ export function openLogFile(path: string): LogFile {
   try {
     const bytes = new Uint8Array(MAGIC_BYTES);
     const beginning = bytes.subarray(0, readSync(fd, bytes, 0, MAGIC_BYTES, 0));
-    const other = otherFormatOf(beginning);
-    if (other !== null) {
-      throw new Error(`it is ${other}; expected text, as it is or compressed with zstd or gzip`);
-    }
+    checkFormat(beginning);
     const compression = logCompressionOf(beginning);
     if (compression !== 'none') return new CompressedLogFile(path, compression);
     isKept = true;
@@ -50,6 +47,12 @@ export function openLogFile(path: string): LogFile {
   } finally {
     if (!isKept) closeSync(fd);
   }
+}
+
+function checkFormat(beginning: Uint8Array): void {
+  const other = otherFormatOf(beginning);
+  if (other === null) return;
+  throw new Error(`it is ${other}; expected text, as it is or compressed with zstd or gzip`);
 }
 
 /** Of UTF-8: editors of Windows begin files with it. */
@@ -161,24 +164,51 @@ export function logFilesOf(path: string, kind: LogUrl['kind']): string[] {
   return names
     .map((name, index) => ({
       file: join(path, name),
-      key: isRecording ? numbers[index]! : firstFrameUs(join(path, name), createLogParser(kind)),
+      key: isRecording
+        ? numbers[index]!
+        : (readBeginning(firstBytesOf(join(path, name)), kind).firstFrameUs ?? 0),
     }))
     .toSorted((left, right) => left.key - right.key || (left.file < right.file ? -1 : 1))
     .map(({ file }) => file);
 }
 
-/** The time of the first frame in a log; 0 where none is found. */
-function firstFrameUs(path: string, parser: LogParser): number {
+/** What the first lines of a log are. */
+export interface LogBeginning {
+  /** The time of the first frame; null where there is none in the first 192 KiB. */
+  readonly firstFrameUs: number | null;
+  /** Up to the first frame. */
+  readonly linesRead: number;
+  readonly brokenExample: string | null;
+}
+
+/** Looks at the first lines of a log; throws what the system says, and where it is none that can be read. */
+export function logBeginningOf(path: string, kind: LogUrl['kind']): LogBeginning {
+  const beginning = firstBytesOf(path);
+  checkFormat(beginning);
+  return readBeginning(beginning, kind);
+}
+
+function firstBytesOf(path: string): Uint8Array {
   const fd = openSync(path, 'r');
   try {
     const bytes = new Uint8Array(BEGINNING_BYTES);
-    const text = textOfBeginning(bytes.subarray(0, readSync(fd, bytes)));
-    const batch = FrameBatch.allocate(1);
-    const end = parser.parse(text, 0, text.length, batch);
-    // A log of one line may lack its newline.
-    if (batch.count === 0) parser.parseLastLine(text, end, text.length, batch);
-    return batch.count === 0 ? 0 : batch.timestampUs[0]!;
+    return bytes.subarray(0, readSync(fd, bytes));
   } finally {
     closeSync(fd);
   }
+}
+
+function readBeginning(beginning: Uint8Array, kind: LogUrl['kind']): LogBeginning {
+  const text = textOfBeginning(beginning);
+  const parser = createLogParser(kind);
+  const batch = FrameBatch.allocate(1);
+  const start = hasByteOrderMark(text) ? BYTE_ORDER_MARK.length : 0;
+  const end = parser.parse(text, start, text.length, batch);
+  // A log of one line may lack its newline.
+  if (batch.count === 0) parser.parseLastLine(text, end, text.length, batch);
+  return {
+    firstFrameUs: batch.count === 0 ? null : batch.timestampUs[0]!,
+    linesRead: parser.linesRead,
+    brokenExample: parser.brokenExample,
+  };
 }

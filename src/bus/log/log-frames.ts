@@ -67,9 +67,9 @@ export class LogFrames {
     return this.#hasFrames;
   }
 
-  /** Opens the first file; throws what the system says. */
+  /** Opens the file where there is one alone; throws what the system says. Of several, one that can't be opened costs itself. */
   open(): void {
-    this.#file = openLogFile(this.#files[this.#fileIndex]!);
+    if (this.#files.length === 1) this.#file = openLogFile(this.#files[0]!);
   }
 
   /**
@@ -164,14 +164,11 @@ export class LogFrames {
   #passOverRest(error: unknown): void {
     const told = `Reading ${this.#files[this.#fileIndex]} failed: ${errorMessage(error)}.`;
     const isUnopened = this.#file === null;
-    // A recording that goes on deletes its oldest files.
-    const isDeleted = isUnopened && this.#files.length > 1 && errorCode(error) === 'ENOENT';
     // Nothing of this pass was given away: it may begin anew.
-    if (isUnopened && !isDeleted && this.#fileIndex === 0) {
-      throw new BusError('BUS_LOST', told, { cause: error });
-    }
+    if (isUnopened && this.#files.length === 1) throw new BusError('BUS_LOST', told, { cause: error });
     this.#fileEnded = true;
-    if (isDeleted) return;
+    // A recording that goes on deletes its oldest files.
+    if (isUnopened && errorCode(error) === 'ENOENT') return;
     this.#isCutOff = true;
     this.#unreadable ??= `${told} What follows in it is missing.`;
   }
