@@ -2,7 +2,7 @@ import { timeText } from '../shared/clock.ts';
 import { BUS_OFF_RESTART_MS } from '../shared/limits.ts';
 import type { BusProblem, DriverStatus } from './bus-messages.ts';
 import type { BusUrl } from './bus-url.ts';
-import { commandText } from './socketcan/can-link.ts';
+import { commandText, shellWord } from './socketcan/can-link.ts';
 
 /** Why nothing comes on a bus that is open, as people are told. */
 
@@ -53,6 +53,6 @@ export function silenceProblem(
     message:
       `Nothing has come on ${interfaceName} since ${timeText(sinceMs)}, although it is up; before that, no pause was longer than ` +
       `${Math.ceil(usualPauseMs) / 1000} s.${cure} See that the vehicle and its other nodes are switched on, and look at ${WIRING}. ` +
-      `If "candump ${interfaceName}" shows nothing either and others do hear frames, take the interface down and up again.`,
+      `If "candump ${shellWord(interfaceName)}" shows nothing either and others do hear frames, take the interface down and up again.`,
   };
 }

@@ -18,7 +18,8 @@ import {
  *   sim:kart?seed=1&rate=1
  *
  * Options are separated by `&` and each may stand once. Targets and values are percent-decoded, so a
- * path that holds `?` or `%` writes them as `%3F` and `%25`; `#` has no meaning of its own.
+ * path that holds `?` or `%` writes them as `%3F` and `%25`, and one that holds what looks like an option
+ * (`a&loop`) writes `%26`; `#` has no meaning of its own.
  */
 export type BusUrl = SocketCanUrl | LogUrl | SimUrl;
 
@@ -141,7 +142,10 @@ export function parseBusUrl(url: string): BusUrl {
 
   const rest = url.slice(colonIndex + 1);
   const queryIndex = rest.indexOf('?');
-  const target = decoded(url, queryIndex < 0 ? rest : rest.slice(0, queryIndex));
+  const targetText = queryIndex < 0 ? rest : rest.slice(0, queryIndex);
+  const stray = strayOption(scheme, targetText);
+  if (stray !== null) throw invalid(url, "expected options behind a '?', with '&' between them", stray);
+  const target = decoded(url, targetText);
   const options = queryIndex < 0 ? new Map() : parseOptions(url, scheme, rest.slice(queryIndex + 1));
   switch (scheme) {
     case 'socketcan':
@@ -311,6 +315,12 @@ function parseOptions(url: string, scheme: Scheme, query: string): Options {
   return options;
 }
 
+/** An option that stands behind the target as if that were one: the name of an interface may hold nearly anything. */
+function strayOption(scheme: Scheme, target: string): string | null {
+  const names = Object.keys(OPTION_FORMS[scheme]).join('|');
+  return new RegExp(`[&,;](?:${names})(?:[=&,;].*)?$`).exec(target)?.[0] ?? null;
+}
+
 function integerForm(minimum: number, maximum: number, unit: string): NumberForm {
   return {
     fallback: minimum,
@@ -379,7 +389,7 @@ function decoded(url: string, text: string): string {
 }
 
 function encoded(text: string): string {
-  return text.replaceAll('%', '%25').replaceAll('?', '%3F');
+  return text.replace(/[%?&,;]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 function optionForms(scheme: Scheme): string {

@@ -14,6 +14,7 @@ import {
   type LinkWanted,
   linkCommands,
   linkDifferences,
+  shellWord,
 } from '../bus/socketcan/can-link.ts';
 import { readLink } from '../bus/socketcan/ip-link.ts';
 import { errorMessage } from '../shared/errors.ts';
@@ -68,7 +69,7 @@ function missing(spec: SocketCanUrl, state: 'missing' | 'not-can'): Check {
     );
   }
   const remedies = isVirtualName(interfaceName)
-    ? ['sudo modprobe vcan', `sudo ip link add ${interfaceName} type vcan`, bringUpText(spec)]
+    ? ['sudo modprobe vcan', `sudo ip link add ${shellWord(interfaceName)} type vcan`, bringUpText(spec)]
     : [
         'Connect the adapter, and see what its driver says: sudo dmesg | grep -iE "can|mcp251|gs_usb"',
         'A board on SPI needs its overlay in /boot/firmware/config.txt: dtoverlay=mcp2515-can0,oscillator=12000000,interrupt=25',
@@ -237,11 +238,11 @@ function traffic(
       'traffic',
       `${found} that pass the filter of the URL`,
       expected,
-      `See what there is without it: candump ${spec.interfaceName}`,
+      `See what there is without it: candump ${shellWord(spec.interfaceName)}`,
     );
   }
   if (isVirtualName(spec.interfaceName)) {
-    return warning('traffic', found, expected, `Send some: cangen ${spec.interfaceName}`);
+    return warning('traffic', found, expected, `Send some: cangen ${shellWord(spec.interfaceName)}`);
   }
   return warning(
     'traffic',

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { timeText } from '../../shared/clock.ts';
 import type { BusProblem } from '../bus-messages.ts';
 import { BITRATE_BIT_PER_S_DEFAULT } from '../bus-url.ts';
-import { commandText, type LinkWanted, upCommand } from './can-link.ts';
+import { commandText, type LinkWanted, shellWord, upCommand } from './can-link.ts';
 
 /** ARPHRD_CAN of linux/if_arp.h: the type of every CAN interface. */
 const ARPHRD_CAN = '280';
@@ -79,7 +79,7 @@ export function interfaceProblem(
   if (lost !== null && lost.nameNow !== null) return renamed(name, lost.nameNow, lost.sinceMs);
 
   const isVirtual = isVirtualName(name);
-  const create = `Create it with: sudo modprobe vcan && sudo ip link add ${name} type vcan && ${bringUp}`;
+  const create = `Create it with: sudo modprobe vcan && sudo ip link add ${shellWord(name)} type vcan && ${bringUp}`;
   if (lost !== null) {
     const what = `The CAN interface ${name} was removed at ${timeText(lost.sinceMs)}`;
     const message = isVirtual
@@ -94,7 +94,7 @@ export function interfaceProblem(
 }
 
 function renamed(name: string, nameNow: string, sinceMs: number): BusProblem {
-  const back = `sudo ip link set ${nameNow} down && sudo ip link set ${nameNow} name ${name}`;
+  const back = commandText(nameNow, [['down'], ['name', shellWord(name)]]);
   return {
     code: 'INTERFACE_RENAMED',
     message:

@@ -198,10 +198,13 @@ export function upCommand(
 
 /** Commands as one types them. */
 export function commandText(interfaceName: string, commands: readonly LinkCommand[]): string {
-  const name = /^[\w.@+-]+$/.test(interfaceName)
-    ? interfaceName
-    : `'${interfaceName.replaceAll("'", "'\\''")}'`;
+  const name = shellWord(interfaceName);
   return commands.map((words) => `sudo ip link set ${name} ${words.join(' ')}`).join(' && ');
+}
+
+/** The name of an interface as a shell takes it: it may hold nearly anything. */
+export function shellWord(interfaceName: string): string {
+  return /^[\w.@+-]+$/.test(interfaceName) ? interfaceName : `'${interfaceName.replaceAll("'", "'\\''")}'`;
 }
 
 export function differencesText(differences: readonly LinkDifference[]): string {
