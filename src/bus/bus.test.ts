@@ -484,6 +484,26 @@ test('a bus is measured while it is heard: not while it is lost, nor while its c
   assert.equal(bus.takeFigures(0), null);
 });
 
+test('a controller that changes its state again and again is logged once a second', async () => {
+  const count = 5000;
+  const errors = Array.from({ length: count }, (_, index) => {
+    const state = index % 2 === 0 ? '08' : '40';
+    return `(1764000000.${String(index).padStart(6, '0')}) can0 20000004#00${state}000000000000\n`;
+  });
+  const path = join(folder, 'errors.log');
+  writeFileSync(path, errors.join(''));
+  const lines: { msg: string; controller?: string }[] = [];
+  const log = pino({ level: 'info' }, { write: (line) => lines.push(JSON.parse(line)) });
+  const startedMs = performance.now();
+  const { bus } = new Listener(`candump:${path}?speed=max`, { log });
+  bus.start();
+  await until('the end of the log', () => bus.status().state === 'ended');
+  assert.equal(bus.status().controller.errors.controller_state, count);
+  const told = lines.filter(({ controller }) => controller !== undefined);
+  assert.equal(told[0]?.msg, 'controller is error-warning');
+  assert.ok(told.length <= 1 + (performance.now() - startedMs) / 1000, `${told.length} lines`);
+});
+
 test('ten thousand losses and controllers off the bus leave nothing behind with the main thread', async (t) => {
   const downs: (number | null)[] = [];
   const busOffs: (number | null)[] = [];

@@ -11,6 +11,7 @@ import {
   SILENCE_REOPEN_FIRST_MS,
   SILENCE_REOPEN_LONGEST_MS,
 } from '../shared/limits.ts';
+import { type FaultLog, rateLimited } from '../shared/log.ts';
 import type { BusProblem, BusWorkerState, DriverStatus, ToBusWorker } from './bus-messages.ts';
 import { type BusMessage, BusThread } from './bus-thread.ts';
 import { busOffProblem, isRestartedByService, silenceProblem } from './bus-troubles.ts';
@@ -110,6 +111,7 @@ export class Bus {
   readonly name: string;
   readonly spec: BusUrl;
   readonly #options: BusOptions;
+  readonly #logFault: FaultLog;
   readonly #sends = new Map<number, PendingSend>();
   #thread: BusThread | null = null;
   /** Those that were given up, and have not ended yet. */
@@ -145,6 +147,7 @@ export class Bus {
 
   constructor(options: BusOptions) {
     this.#options = options;
+    this.#logFault = rateLimited(options.log);
     this.name = options.name;
     this.spec = options.spec;
     this.#traffic.setBitrates(bitratesOf(options.spec, {}));
@@ -422,11 +425,13 @@ export class Bus {
     if (warning && warning !== this.#driver.warning) log.warn({ bus: name, reason: warning }, 'bus warning');
   }
 
+  /** On a bad wire a controller changes its state a thousand times a second: each second the latest is logged. */
   #logController({ state }: ControllerChange, message: string): void {
-    const { log, name } = this.#options;
-    const details = { bus: name, controller: state, reason: message };
-    if (state === 'error_active') log.info(details, 'controller recovered');
-    else log.warn(details, `controller is ${state.replace('_', '-')}`);
+    const details = { bus: this.name, controller: state, reason: message };
+    // What cost frames is told in any case.
+    const key = state === 'bus_off' ? 'bus-off' : 'controller';
+    if (state === 'error_active') this.#logFault('info', key, details, 'controller recovered');
+    else this.#logFault('warn', key, details, `controller is ${state.replace('_', '-')}`);
   }
 
   #tellDrops(fromUs: number, toUs: number): void {
