@@ -99,7 +99,7 @@ function busReport({ bus, decoder, timeSync, figuresIntervalMs }: Source): Statu
     bytes_per_s: status.traffic.bytesPerS,
     bus_load_percent: status.traffic.load === null ? null : status.traffic.load * 100,
     figures_interval_s: figuresIntervalMs === null ? null : figuresIntervalMs / 1000,
-    frames_lost: { kernel: status.kernelDrops },
+    frames_lost: status.framesLost,
     frames_sent: status.framesSent,
     send_failures: status.sendFailures,
     send_queue: { used: status.sendsWaiting, max: SEND_QUEUE_FRAMES_MAX },

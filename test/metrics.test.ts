@@ -77,6 +77,7 @@ test('they say what the status says', async (t) => {
     ['collector_bus_info{bus="sim",kind="sim"}', 1],
     ['collector_bus_state{bus="sim",state="open"}', 1],
     ['collector_bus_state{bus="sim",state="unavailable"}', 0],
+    ['collector_bus_frames_lost_total{bus="sim",reason="interface"}', 0],
     ['collector_bus_frames_lost_total{bus="sim",reason="kernel"}', 0],
     ['collector_bus_send_queue_limit_frames{bus="sim"}', 256],
     ['collector_bus_controller_state{bus="sim",state="unknown"}', 1],

@@ -236,7 +236,13 @@ const BusStatusSchema = Type.Object(
       ...Nullable.number,
       description: 'how often these are signals, as CAN_BUS/can0/LOAD, over that time; null for never',
     },
-    frames_lost: Type.Object({ kernel: Type.Integer() }, { description: 'by reason' }),
+    frames_lost: Type.Object(
+      { interface: Type.Integer(), kernel: Type.Integer() },
+      {
+        description:
+          "before they were read. interface: the controller's buffer was full, or its driver's; kernel: the socket's was",
+      },
+    ),
     frames_sent: Type.Integer(),
     send_failures: Type.Integer({ description: 'frames that were to be sent, and were not' }),
     send_queue: QueueSchema,

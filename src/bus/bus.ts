@@ -39,6 +39,13 @@ import {
   type TrafficSpan,
 } from './traffic-meter.ts';
 
+/**
+ * Where frames of a bus are lost before they are read: by the interface (its controller's buffer was full, or its
+ * driver's), or by the kernel (our socket's was).
+ */
+export const DROP_CAUSES = ['interface', 'kernel'] as const;
+export type DropCause = (typeof DROP_CAUSES)[number];
+
 export interface BusOptions {
   readonly name: string;
   /** As the configuration writes it. */
@@ -61,8 +68,8 @@ export interface BusOptions {
   readonly onBusOff?: (fromUs: number, toUs: number | null) => void;
   /** Told what the controller says of itself, before the frames among which it did. */
   readonly onController?: (reading: ControllerReading) => void;
-  /** Told of frames that the kernel has dropped, at some time from `fromUs` to `toUs`. */
-  readonly onDrops?: (frames: number, fromUs: number, toUs: number) => void;
+  /** Told of frames that were lost before they were read, at some time from `fromUs` to `toUs`. */
+  readonly onDrops?: (cause: DropCause, frames: number, fromUs: number, toUs: number) => void;
 }
 
 export interface BusStatus {
@@ -79,8 +86,8 @@ export interface BusStatus {
   readonly silentSinceMs: number | null;
   readonly frames: number;
   readonly traffic: Traffic;
-  /** Dropped by the kernel since the start; a driver's own count begins anew with its thread. */
-  readonly kernelDrops: number;
+  /** Before they were read, since the start; a driver's own counts begin anew with its thread. */
+  readonly framesLost: Readonly<Record<DropCause, number>>;
   readonly framesSent: number;
   /** Frames that were to be sent, and weren't: refused, timed out, or the bus was lost. */
   readonly sendFailures: number;
@@ -94,7 +101,7 @@ export interface BusStatus {
 
 /** What a bus came to in a span of time in which it was heard. */
 export interface BusFigures extends TrafficSpan {
-  /** Since the start; see BusStatus.kernelDrops. */
+  /** Since the start, for whatever cause; see BusStatus.framesLost. */
   readonly framesLost: number;
 }
 
@@ -127,8 +134,8 @@ export class Bus {
   /** Since when the bus isn't being read, while it isn't. */
   #downSinceUs: number | null = null;
   /** As this worker's driver counts them. */
-  #kernelDrops = 0;
-  #kernelDropsTotal = 0;
+  #drops: Record<DropCause, number> = { interface: 0, kernel: 0 };
+  readonly #framesLost: Record<DropCause, number> = { interface: 0, kernel: 0 };
   #problem: BusProblem | null = null;
   #driver: DriverStatus = {};
   readonly #controller: ControllerMonitor;
@@ -235,7 +242,7 @@ export class Bus {
       silentSinceMs: this.#silentSinceMs,
       frames: this.#frames,
       traffic: this.#traffic.traffic(),
-      kernelDrops: this.#kernelDropsTotal,
+      framesLost: { ...this.#framesLost },
       framesSent: this.#framesSent,
       sendFailures: this.#sendFailures,
       sendsWaiting: this.#sends.size,
@@ -257,7 +264,7 @@ export class Bus {
   takeFigures(leastMs: number): BusFigures | null {
     if (!this.isOpen || this.#busOffSinceUs !== null) return null;
     const span = this.#traffic.endSpan(leastMs);
-    return span === null ? null : { ...span, framesLost: this.#kernelDropsTotal };
+    return span === null ? null : { ...span, framesLost: this.#framesLost.interface + this.#framesLost.kernel };
   }
 
   /** Why nothing comes on a bus that is read. */
@@ -277,7 +284,7 @@ export class Bus {
       onExit: () => this.#threadExited(thread),
     });
     this.#thread = thread;
-    this.#kernelDrops = 0;
+    this.#drops = { interface: 0, kernel: 0 };
     // A log may take its time: from a disk that stands still, say.
     if (!isLive(this.spec)) return;
     clearInterval(this.#watch);
@@ -435,12 +442,14 @@ export class Bus {
   }
 
   #tellDrops(fromUs: number, toUs: number): void {
-    const drops = Number(this.#driver.kernel_drops ?? 0);
-    if (drops > this.#kernelDrops) {
-      this.#kernelDropsTotal += drops - this.#kernelDrops;
-      this.#options.onDrops?.(drops - this.#kernelDrops, fromUs, toUs);
+    for (const cause of DROP_CAUSES) {
+      const drops = Number(this.#driver[`${cause}_drops`] ?? 0);
+      const more = drops - this.#drops[cause];
+      this.#drops[cause] = drops;
+      if (more <= 0) continue;
+      this.#framesLost[cause] += more;
+      this.#options.onDrops?.(cause, more, fromUs, toUs);
     }
-    this.#kernelDrops = drops;
   }
 
   #settleSend(id: number, problem: BusProblem | null): void {

@@ -99,7 +99,7 @@ describe('a collector that answers', () => {
     historyState: 'open',
     historyProblem: null,
     samplesLost: 0,
-    buses: [{ name: 'can0', state: 'open', problem: null, warning: null, kernelDrops: 0 }],
+    buses: [{ name: 'can0', state: 'open', problem: null, warning: null, kernelDrops: 0, interfaceDrops: 0 }],
     recording: { path: '/var/lib/can', state: 'recording', problem: null, framesLost: 0 },
   };
   const recording = good.recording!;
@@ -122,6 +122,9 @@ describe('a collector that answers', () => {
     ]);
     assert.deepEqual(await wrong({ buses: [{ ...bus, kernelDrops: 3 }] }), [
       'bus can0: warning: the kernel dropped 3 frames since the start',
+    ]);
+    assert.deepEqual(await wrong({ buses: [{ ...bus, interfaceDrops: 4 }] }), [
+      'bus can0: warning: the interface lost 4 frames since the start',
     ]);
     assert.deepEqual(await wrong({ historyState: 'failed', historyProblem: 'the disk is full' }), [
       'history: problem: the disk is full',

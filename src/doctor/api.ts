@@ -85,20 +85,21 @@ function taken({ port }: ApiAddress, found: string): Check {
 /** What a running collector says of itself. */
 function checkRunning(running: RunningCollector, historyPath: string, recordingPath: string | null): Check[] {
   const checks: Check[] = [];
-  for (const { name, state, problem: failure, warning: note, kernelDrops } of running.buses) {
+  for (const bus of running.buses) {
+    const { name, state, problem: failure, warning: note, kernelDrops, interfaceDrops } = bus;
     if (state === 'unavailable') checks.push(problem(`bus ${name}`, failure ?? state, 'open'));
     else if (failure !== null) checks.push(warning(`bus ${name}`, failure, 'frames that come'));
     else if (note !== null) checks.push(warning(`bus ${name}`, note, 'as its URL says'));
     else checks.push(ok(`bus ${name}`, state));
+    const lost = (found: string, remedy: string) =>
+      checks.push(warning(`bus ${name}`, `${found} since the start`, 'none', remedy));
+    if (interfaceDrops > 0) {
+      const remedy = "Its controller's buffer was full: a higher spimaxfrequency, or another adapter.";
+      lost(`the interface lost ${interfaceDrops} frames`, remedy);
+    }
     if (kernelDrops > 0) {
-      checks.push(
-        warning(
-          `bus ${name}`,
-          `the kernel dropped ${kernelDrops} frames since the start`,
-          'none',
-          'A larger buffer (CAP_NET_ADMIN), or a faster machine.',
-        ),
-      );
+      const remedy = 'A larger buffer (CAP_NET_ADMIN), or a faster machine.';
+      lost(`the kernel dropped ${kernelDrops} frames`, remedy);
     }
   }
   if (running.historyState !== 'open') {

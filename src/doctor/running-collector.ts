@@ -39,6 +39,7 @@ export interface RunningBus {
   readonly problem: string | null;
   readonly warning: string | null;
   readonly kernelDrops: number;
+  readonly interfaceDrops: number;
 }
 
 /**
@@ -110,6 +111,7 @@ function readStatus(url: string, status: Readonly<Record<string, unknown>>): Run
         problem: messageOf(bus.problem),
         warning: typeof driver.warning === 'string' ? driver.warning : null,
         kernelDrops: Number(driver.kernel_drops ?? 0),
+        interfaceDrops: Number(driver.interface_drops ?? 0),
       };
     }),
   };

@@ -1,6 +1,7 @@
 import { GAP_MERGE_MS, GAPS_UNSTORED_MAX } from '../shared/limits.ts';
 
 /**
+ * interface     frames that the interface lost, because the buffer of its controller, or of its driver, was full
  * kernel        frames that the kernel dropped, because its buffer was full
  * queue         samples that came while no batch was free: the writer was too far behind
  * disk          samples of a commit that failed
@@ -9,7 +10,15 @@ import { GAP_MERGE_MS, GAPS_UNSTORED_MAX } from '../shared/limits.ts';
  * service_down  no live bus was being recorded: the service wasn't running, or the machine slept, or its clock
  *               was set forward
  */
-export const GAP_CAUSES = ['kernel', 'queue', 'disk', 'bus_down', 'bus_off', 'service_down'] as const;
+export const GAP_CAUSES = [
+  'interface',
+  'kernel',
+  'queue',
+  'disk',
+  'bus_down',
+  'bus_off',
+  'service_down',
+] as const;
 
 export type GapCause = (typeof GAP_CAUSES)[number];
 
@@ -22,7 +31,7 @@ export interface Gap {
   readonly fromUs: number;
   /** Null while it lasts; the next one told of the same bus and cause ends it. */
   readonly toUs: number | null;
-  /** Frames (kernel) or samples that are missing; null where nobody knows. */
+  /** Frames (interface, kernel) or samples that are missing; null where nobody knows. */
   readonly count: number | null;
 }
 

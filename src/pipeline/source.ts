@@ -96,7 +96,7 @@ export function createSource(options: SourceOptions, context: SourceContext): So
         intake.publish();
       });
     },
-    onDrops: (count, fromUs, toUs) => intake.tellGap({ bus: name, cause: 'kernel', fromUs, toUs, count }),
+    onDrops: (cause, count, fromUs, toUs) => intake.tellGap({ bus: name, cause, fromUs, toUs, count }),
   });
 
   const decoder = new KartDecoder(name, registry, table);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import os from 'node:os';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
@@ -77,7 +79,7 @@ class Listener {
       spec: parseBusUrl(url),
       log: pino({ level: 'silent' }),
       onFrames: (batch, release) => this.#take(batch, release),
-      onDrops: (frames, fromUs, toUs) => {
+      onDrops: (_cause, frames, fromUs, toUs) => {
         this.dropsTold += frames;
         assert.ok(fromUs <= toUs && toUs <= Date.now() * 1000);
       },
@@ -208,6 +210,25 @@ test('what the kernel drops while all batches are held is counted', async () => 
   await listener.bus.stop();
   assert.equal(listener.kernelDrops, kernelDrops);
   assert.equal(listener.dropsTold, kernelDrops);
+});
+
+test('what the interface itself loses is counted', async () => {
+  createInterface('vcan6');
+  // A virtual interface never counts there; a controller whose buffer is full does.
+  const counter = join(os.tmpdir(), 'rx_over_errors');
+  writeFileSync(counter, '5\n');
+  const place = '/sys/class/net/vcan6/statistics/rx_over_errors';
+  execFileSync('mount', ['--bind', counter, place]);
+  try {
+    const listener = await new Listener('vcan6').start();
+    writeFileSync(counter, '8\n');
+    await until('the loss is told', () => listener.dropsTold === 3);
+    assert.deepEqual(listener.bus.status().framesLost, { interface: 3, kernel: 0 });
+    await listener.bus.stop();
+  } finally {
+    execFileSync('umount', [place]);
+    ip('link', 'del', 'vcan6');
+  }
 });
 
 test('what is sent is seen by others on the bus, and by the sender as its own', async () => {

@@ -33,6 +33,7 @@ export interface WarningSources {
 }
 
 const CAUSES: Readonly<Record<string, string>> = {
+  interface: "the CAN controller's buffer was full",
   kernel: 'the machine was too busy to take all frames',
   queue: 'the disk was too slow',
   disk: 'the disk refused what was to be stored',

@@ -12,6 +12,7 @@ import { canFilterWords } from '../can-filter.ts';
 import { type CanFrame, FRAME_FLAG, fdByteOfFlags, idWordOf } from '../can-frame.ts';
 import type { FrameBatch } from '../frame-batch.ts';
 import { type InterfaceState, interfaceProblem, interfaceState } from './can-interfaces.ts';
+import { InterfaceDrops } from './interface-drops.ts';
 import { LinkSetup } from './link-setup.ts';
 import { LinkWatch } from './link-watch.ts';
 import {
@@ -97,6 +98,7 @@ export class SocketCanDriver implements BusDriver {
   #receiveBufferBytes = 0;
   /** Drops of sockets closed since; the kernel counts per socket. */
   #earlierDrops = 0;
+  readonly #interfaceDrops: InterfaceDrops;
   #gather = false;
   /** The last frame to send found no room. */
   #isSendBusy = false;
@@ -107,6 +109,7 @@ export class SocketCanDriver implements BusDriver {
   constructor(options: SocketCanUrl) {
     this.#options = options;
     this.#link = new LinkSetup(options);
+    this.#interfaceDrops = new InterfaceDrops(options.interfaceName);
     this.#linux = linuxCalls();
     this.#receiver = new SocketCanReceiver(this.#linux);
     this.wakeFd = createEventFd(this.#linux);
@@ -163,6 +166,7 @@ export class SocketCanDriver implements BusDriver {
       throw error;
     }
     this.#pollFds[0] = this.#fd;
+    this.#interfaceDrops.begin();
     this.#link.check();
   }
 
@@ -371,6 +375,7 @@ export class SocketCanDriver implements BusDriver {
     return {
       interface: this.#options.interfaceName,
       kernel_drops: this.#earlierDrops + this.#kernelDrops(),
+      interface_drops: this.#interfaceDrops.count(),
       receive_buffer_bytes: this.#receiveBufferBytes,
       timestamp_source: this.#receiver.hasHardwareClock ? 'hardware' : 'kernel',
       sends_delayed: this.#sendsBusy,

@@ -17,6 +17,7 @@ const COMMANDS_ASKED = 200;
 const CHANGE_POINTS = 400;
 
 const CAUSES: Readonly<Record<string, string>> = {
+  interface: 'frames lost by the interface',
   kernel: 'frames dropped',
   queue: 'samples lost, slow disk',
   disk: 'samples lost, disk full',
