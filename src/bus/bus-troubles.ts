@@ -1,10 +1,10 @@
 import { timeText } from '../shared/clock.ts';
-import { BUS_OFF_RESTART_MS } from '../shared/limits.ts';
+import { BUS_OFF_RESTART_MS, BUS_WORKER_STUCK_MS, BUS_WORKERS_STUCK_MAX } from '../shared/limits.ts';
 import type { BusProblem, DriverStatus } from './bus-messages.ts';
 import type { BusUrl } from './bus-url.ts';
 import { commandText, shellWord } from './socketcan/can-link.ts';
 
-/** Why nothing comes on a bus that is open, as people are told. */
+/** Why nothing comes on a bus, as people are told. */
 
 const WIRING = 'wiring and termination (60 ohm between CAN_H and CAN_L without power)';
 
@@ -56,3 +56,22 @@ export function silenceProblem(
       `If "candump ${shellWord(interfaceName)}" shows nothing either and others do hear frames, take the interface down and up again.`,
   };
 }
+
+export const WORKER_ENDED: BusProblem = {
+  code: 'BUS_WORKER_DIED',
+  message: "The bus's thread ended unasked; it is started again.",
+};
+
+const STUCK_FOR = `The bus's thread gave no sign of life for ${BUS_WORKER_STUCK_MS / 1000} s`;
+
+export const WORKER_STUCK: BusProblem = {
+  code: 'BUS_WORKER_STUCK',
+  message: `${STUCK_FOR}: it is left to itself, and another is started.`,
+};
+
+export const WORKERS_STUCK: BusProblem = {
+  code: 'BUS_WORKER_STUCK',
+  message:
+    `${STUCK_FOR}, as ${BUS_WORKERS_STUCK_MAX - 1} others before: they wait in the kernel, whose driver of the interface may hang ` +
+    '(see dmesg). When one of them ends the bus is opened again; else restart the machine.',
+};

@@ -1,28 +1,24 @@
 import type { Logger } from 'pino';
 import { wallClockUs } from '../shared/clock.ts';
-import { BusError } from '../shared/errors.ts';
 import {
   BUS_OFF_RESTART_MS,
   BUS_RETRY_LONGEST_MS,
   BUS_WATCH_MS,
-  BUS_WORKER_STUCK_MS,
   BUS_WORKERS_STUCK_MAX,
-  SEND_QUEUE_FRAMES_MAX,
-  SILENCE_REOPEN_FIRST_MS,
-  SILENCE_REOPEN_LONGEST_MS,
 } from '../shared/limits.ts';
 import { type FaultLog, rateLimited } from '../shared/log.ts';
 import type { BusProblem, BusWorkerState, DriverStatus, ToBusWorker } from './bus-messages.ts';
+import { BusSilence } from './bus-silence.ts';
 import { type BusMessage, BusThread } from './bus-thread.ts';
-import { busOffProblem, isRestartedByService, silenceProblem } from './bus-troubles.ts';
-import { BITRATE_BIT_PER_S_DEFAULT, type BusUrl, isLive, isLog } from './bus-url.ts';
 import {
-  type CanFrame,
-  CLASSIC_PAYLOAD_BYTES_MAX,
-  EXTENDED_CAN_ID_MAX,
-  isFdPayloadBytes,
-  STANDARD_CAN_ID_MAX,
-} from './can-frame.ts';
+  busOffProblem,
+  isRestartedByService,
+  WORKER_ENDED,
+  WORKER_STUCK,
+  WORKERS_STUCK,
+} from './bus-troubles.ts';
+import { BITRATE_BIT_PER_S_DEFAULT, type BusUrl, isLive, isLog } from './bus-url.ts';
+import type { CanFrame } from './can-frame.ts';
 import {
   type ControllerChange,
   ControllerMonitor,
@@ -30,7 +26,7 @@ import {
   type ControllerStatus,
 } from './controller-monitor.ts';
 import type { FrameBatch } from './frame-batch.ts';
-import { SilenceWatch } from './silence-watch.ts';
+import { SendQueue } from './send-queue.ts';
 import {
   type Bitrates,
   type IdTraffic,
@@ -105,11 +101,6 @@ export interface BusFigures extends TrafficSpan {
   readonly framesLost: number;
 }
 
-interface PendingSend {
-  resolve(): void;
-  reject(error: BusError): void;
-}
-
 /**
  * One bus as the main thread sees it: a worker thread that reads it and keeps it open. A worker that
  * dies or is stuck is replaced; nothing that happens to a bus ends the process.
@@ -119,11 +110,10 @@ export class Bus {
   readonly spec: BusUrl;
   readonly #options: BusOptions;
   readonly #logFault: FaultLog;
-  readonly #sends = new Map<number, PendingSend>();
+  readonly #sends: SendQueue;
   #thread: BusThread | null = null;
   /** Those that were given up, and have not ended yet. */
   readonly #stuckThreads = new Set<BusThread>();
-  #nextSendId = 0;
   #isStopping = false;
   #respawn: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
@@ -140,15 +130,9 @@ export class Bus {
   #driver: DriverStatus = {};
   readonly #controller: ControllerMonitor;
   #frames = 0;
-  #framesSent = 0;
-  #sendFailures = 0;
   #opened = 0;
   readonly #traffic = new TrafficMeter();
-  readonly #silence = new SilenceWatch();
-  #silentSinceMs: number | null = null;
-  #silenceReopens = 0;
-  /** By performance.now(). */
-  #silenceReopenAtMs = 0;
+  readonly #silence: BusSilence;
   #busOffSinceUs: number | null = null;
   #busOffRestart: NodeJS.Timeout | undefined;
 
@@ -158,6 +142,20 @@ export class Bus {
     this.name = options.name;
     this.spec = options.spec;
     this.#traffic.setBitrates(bitratesOf(options.spec, {}));
+    this.#sends = new SendQueue({
+      busName: options.name,
+      give: (id, frame) => {
+        if (this.#thread === null || this.#isStopping) return false;
+        this.#thread.tell({ kind: 'send', id, frame });
+        return true;
+      },
+    });
+    this.#silence = new BusSilence({
+      busName: options.name,
+      spec: options.spec,
+      log: options.log,
+      reopen: () => this.#tell({ kind: 'reopen' }),
+    });
     this.#controller = new ControllerMonitor({
       onChange: (change, message) => this.#logController(change, message),
       onBusOff: (fromUs, toUs) => this.#takeBusOff(fromUs, toUs),
@@ -206,28 +204,7 @@ export class Bus {
    * BUS_UNAVAILABLE, BUS_READ_ONLY, BUS_SEND_FAILED or BUS_SEND_QUEUE_FULL.
    */
   send(frame: CanFrame): Promise<void> {
-    const problem = frameProblem(frame);
-    if (problem !== null) return Promise.reject(new BusError('BUS_FRAME_INVALID', problem));
-    if (this.#thread === null || this.#isStopping) {
-      this.#sendFailures++;
-      return Promise.reject(
-        new BusError('BUS_UNAVAILABLE', `The bus ${this.name} is not running: nothing was sent.`),
-      );
-    }
-    if (this.#sends.size >= SEND_QUEUE_FRAMES_MAX) {
-      this.#sendFailures++;
-      return Promise.reject(
-        new BusError(
-          'BUS_SEND_QUEUE_FULL',
-          `${SEND_QUEUE_FRAMES_MAX} frames already wait to be sent on ${this.name}.`,
-        ),
-      );
-    }
-    const id = this.#nextSendId++;
-    return new Promise((resolve, reject) => {
-      this.#sends.set(id, { resolve, reject });
-      this.#tell({ kind: 'send', id, frame });
-    });
+    return this.#sends.add(frame);
   }
 
   status(): BusStatus {
@@ -239,13 +216,13 @@ export class Bus {
       state: this.#state,
       sinceMs: this.#sinceMs,
       problem: this.#problem ?? this.#trouble(),
-      silentSinceMs: this.#silentSinceMs,
+      silentSinceMs: this.#silence.sinceMs,
       frames: this.#frames,
       traffic: this.#traffic.traffic(),
       framesLost: { ...this.#framesLost },
-      framesSent: this.#framesSent,
-      sendFailures: this.#sendFailures,
-      sendsWaiting: this.#sends.size,
+      framesSent: this.#sends.sent,
+      sendFailures: this.#sends.failures,
+      sendsWaiting: this.#sends.waiting,
       reopened: Math.max(0, this.#opened - 1),
       controller: this.#controller.status(),
       driver: this.#driver,
@@ -264,15 +241,16 @@ export class Bus {
   takeFigures(leastMs: number): BusFigures | null {
     if (!this.isOpen || this.#busOffSinceUs !== null) return null;
     const span = this.#traffic.endSpan(leastMs);
-    return span === null ? null : { ...span, framesLost: this.#framesLost.interface + this.#framesLost.kernel };
+    return span === null
+      ? null
+      : { ...span, framesLost: this.#framesLost.interface + this.#framesLost.kernel };
   }
 
   /** Why nothing comes on a bus that is read. */
   #trouble(): BusProblem | null {
     const { name, spec } = this;
     if (this.#busOffSinceUs !== null) return busOffProblem(spec, name, this.#busOffSinceUs, this.#driver);
-    if (this.#silentSinceMs === null) return null;
-    return silenceProblem(spec, name, this.#silentSinceMs, this.#silence.usualPauseMs, this.#silenceReopens);
+    return this.#silence.problem;
   }
 
   #spawn(): void {
@@ -297,39 +275,13 @@ export class Bus {
       this.#giveUp(thread);
       return;
     }
-    const nowMs = performance.now();
-    if (this.spec.kind === 'socketcan' && this.#silence.check(nowMs)) this.#fallSilent(nowMs);
-    if (this.#silentSinceMs !== null && nowMs >= this.#silenceReopenAtMs) this.#reopenSilent(nowMs);
-  }
-
-  #fallSilent(nowMs: number): void {
-    const { log, name } = this.#options;
-    this.#silentSinceMs = Date.now() - (nowMs - this.#silence.lastMs!);
-    this.#silenceReopens = 0;
-    this.#silenceReopenAtMs = nowMs;
-    const problem = this.#trouble()!;
-    log.warn({ bus: name, code: problem.code, reason: problem.message }, 'bus silent');
-  }
-
-  /** Should the socket be what is deaf: nothing is lost by it, as nothing comes. */
-  #reopenSilent(nowMs: number): void {
-    const waitMs = Math.min(SILENCE_REOPEN_FIRST_MS * 2 ** this.#silenceReopens, SILENCE_REOPEN_LONGEST_MS);
-    this.#silenceReopenAtMs = nowMs + waitMs;
-    this.#silenceReopens++;
-    this.#tell({ kind: 'reopen' });
-  }
-
-  #endSilence(silentMs: number): void {
-    const { log, name } = this.#options;
-    this.#silentSinceMs = null;
-    log.info({ bus: name, silent_s: silentMs / 1000, reopened: this.#silenceReopens }, 'bus speaks again');
+    this.#silence.check();
   }
 
   #takeBusOff(fromUs: number, toUs: number | null): void {
     this.#busOffSinceUs = toUs === null ? fromUs : null;
     clearInterval(this.#busOffRestart);
     // That nothing comes has a reason, then.
-    this.#silentSinceMs = null;
     if (toUs === null) this.#silence.pause();
     else this.#listen();
     if (toUs === null && isRestartedByService(this.spec)) {
@@ -343,8 +295,7 @@ export class Bus {
     const errorFrames = this.#traffic.observe(batch);
     // Of a controller that is off the bus, any frame tells.
     if (errorFrames > 0 || this.#busOffSinceUs !== null) this.#controller.observe(batch);
-    const silentMs = this.#silence.observe(batch, performance.now());
-    if (silentMs !== null) this.#endSilence(silentMs);
+    this.#silence.observe(batch);
     this.#options.onFrames(batch, () => this.#giveBack(thread, batch));
   }
 
@@ -361,7 +312,7 @@ export class Bus {
         if (message.isBusOff === true) this.#controller.foundOff(wallClockUs());
         break;
       case 'sent':
-        this.#settleSend(message.id, message.problem);
+        this.#sends.settle(message.id, message.problem);
         break;
     }
   }
@@ -401,12 +352,11 @@ export class Bus {
     if (state === 'open' && this.#state !== 'open') this.#listen();
     if (state === 'open') return;
     this.#silence.pause();
-    this.#silentSinceMs = null;
   }
 
   /** From now on what comes is heard. */
   #listen(): void {
-    this.#silence.listen(performance.now());
+    this.#silence.listen();
     this.#traffic.beginSpan();
   }
 
@@ -450,19 +400,6 @@ export class Bus {
       this.#framesLost[cause] += more;
       this.#options.onDrops?.(cause, more, fromUs, toUs);
     }
-  }
-
-  #settleSend(id: number, problem: BusProblem | null): void {
-    const pending = this.#sends.get(id);
-    if (pending === undefined) return;
-    this.#sends.delete(id);
-    if (problem !== null) {
-      this.#sendFailures++;
-      pending.reject(new BusError(problem.code, problem.message));
-      return;
-    }
-    this.#framesSent++;
-    pending.resolve();
   }
 
   #threadDied(error: unknown): void {
@@ -509,12 +446,7 @@ export class Bus {
   #loseThread(): void {
     this.#thread = null;
     clearInterval(this.#watch);
-    for (const id of [...this.#sends.keys()]) {
-      this.#settleSend(id, {
-        code: 'BUS_UNAVAILABLE',
-        message: `The bus ${this.name} stopped: the frame wasn't sent.`,
-      });
-    }
+    this.#sends.failAll();
   }
 
   #respawnLater(): void {
@@ -527,25 +459,6 @@ export class Bus {
   }
 }
 
-const WORKER_ENDED: BusProblem = {
-  code: 'BUS_WORKER_DIED',
-  message: "The bus's thread ended unasked; it is started again.",
-};
-
-const STUCK_FOR = `The bus's thread gave no sign of life for ${BUS_WORKER_STUCK_MS / 1000} s`;
-
-const WORKER_STUCK: BusProblem = {
-  code: 'BUS_WORKER_STUCK',
-  message: `${STUCK_FOR}: it is left to itself, and another is started.`,
-};
-
-const WORKERS_STUCK: BusProblem = {
-  code: 'BUS_WORKER_STUCK',
-  message:
-    `${STUCK_FOR}, as ${BUS_WORKERS_STUCK_MAX - 1} others before: they wait in the kernel, whose driver of the interface may hang ` +
-    '(see dmesg). When one of them ends the bus is opened again; else restart the machine.',
-};
-
 /** What the interface says counts; what the URL says where it has none, such as a virtual one. The kart's bus has one. */
 function bitratesOf(spec: BusUrl, { bitrate, data_bitrate }: DriverStatus): Bitrates {
   if (spec.kind === 'sim') return { nominal: BITRATE_BIT_PER_S_DEFAULT, data: null };
@@ -554,21 +467,4 @@ function bitratesOf(spec: BusUrl, { bitrate, data_bitrate }: DriverStatus): Bitr
     nominal: typeof bitrate === 'number' ? bitrate : (spec.bitrateBitPerS ?? null),
     data: typeof data_bitrate === 'number' ? data_bitrate : (spec.dataBitrateBitPerS ?? null),
   };
-}
-
-function frameProblem(frame: CanFrame): string | null {
-  const canIdMax = frame.isExtended ? EXTENDED_CAN_ID_MAX : STANDARD_CAN_ID_MAX;
-  if (!Number.isInteger(frame.canId) || frame.canId < 0 || frame.canId > canIdMax) {
-    return `A ${frame.isExtended ? '29' : '11'}-bit CAN id is 0 to ${canIdMax}, not ${frame.canId}.`;
-  }
-  const { length } = frame.payload;
-  if (frame.isFd === true) {
-    if (frame.isRemote === true) return 'CAN FD has no remote frames.';
-    return isFdPayloadBytes(length)
-      ? null
-      : `A CAN FD frame carries 0 to 8, 12, 16, 20, 24, 32, 48 or 64 bytes, not ${length}.`;
-  }
-  if (frame.isBitrateSwitched === true) return 'Only a CAN FD frame can switch its bitrate.';
-  if (length > CLASSIC_PAYLOAD_BYTES_MAX) return `A CAN frame carries 0 to 8 bytes, not ${length}.`;
-  return null;
 }

@@ -114,3 +114,21 @@ export interface CanFrame {
   /** Asks for data: as many bytes as `payload` has, whatever they are. Classic CAN only. */
   readonly isRemote?: boolean;
 }
+
+/** Why there can be no such frame; null where there can. */
+export function frameProblem(frame: CanFrame): string | null {
+  const canIdMax = frame.isExtended ? EXTENDED_CAN_ID_MAX : STANDARD_CAN_ID_MAX;
+  if (!Number.isInteger(frame.canId) || frame.canId < 0 || frame.canId > canIdMax) {
+    return `A ${frame.isExtended ? '29' : '11'}-bit CAN id is 0 to ${canIdMax}, not ${frame.canId}.`;
+  }
+  const { length } = frame.payload;
+  if (frame.isFd === true) {
+    if (frame.isRemote === true) return 'CAN FD has no remote frames.';
+    return isFdPayloadBytes(length)
+      ? null
+      : `A CAN FD frame carries 0 to 8, 12, 16, 20, 24, 32, 48 or 64 bytes, not ${length}.`;
+  }
+  if (frame.isBitrateSwitched === true) return 'Only a CAN FD frame can switch its bitrate.';
+  if (length > CLASSIC_PAYLOAD_BYTES_MAX) return `A CAN frame carries 0 to 8 bytes, not ${length}.`;
+  return null;
+}
