@@ -89,7 +89,7 @@ function checkRunning(running: RunningCollector, historyPath: string, recordingP
     const { name, state, problem: failure, warning: note, kernelDrops, interfaceDrops } = bus;
     if (state === 'unavailable') checks.push(problem(`bus ${name}`, failure ?? state, 'open'));
     else if (failure !== null) checks.push(warning(`bus ${name}`, failure, 'frames that come'));
-    else if (note !== null) checks.push(warning(`bus ${name}`, note, 'as its URL says'));
+    else if (note !== null) checks.push(warning(`bus ${name}`, note, 'no warning'));
     else checks.push(ok(`bus ${name}`, state));
     const lost = (found: string, remedy: string) =>
       checks.push(warning(`bus ${name}`, `${found} since the start`, 'none', remedy));
