@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import type { HistoryConfig } from '../config/schema.ts';
+import { lockFolder } from '../shared/folder-lock.ts';
 import type { Check } from './check.ts';
 import { checkRecording } from './recording.ts';
 
@@ -68,6 +69,20 @@ describe('the folder of a recording', () => {
     t.after(() => rmSync(path, { recursive: true }));
     const check = named(checkRecording({ path, maxBytes: 8 * MIB }, NO_HISTORY, false), 'file system');
     assert.match(check.found, /in memory \(tmpfs\): the recording is gone/);
+  });
+
+  test('that another collector records to is a problem', {
+    skip: process.platform !== 'linux' && 'there are no locks of folders here',
+  }, (t) => {
+    const path = temporaryDirectory(t);
+    const release = lockFolder(path);
+    const checks = () => checkRecording({ path, maxBytes: 8 * MIB }, NO_HISTORY, false);
+    assert.equal(named(checks(), 'lock').outcome, 'problem');
+    release!();
+    assert.equal(
+      checks().find(({ name }) => name === 'lock'),
+      undefined,
+    );
   });
 
   test('that a running collector writes is not tried', (t) => {

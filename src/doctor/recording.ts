@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { recordingFileNumber } from '../bus/log/recording-file.ts';
 import type { HistoryConfig, RecordingConfig } from '../config/schema.ts';
 import { errorMessage } from '../shared/errors.ts';
+import { lockFolder } from '../shared/folder-lock.ts';
 import { RECORDING_FILE_BYTES_MIN } from '../shared/limits.ts';
 import { bytesText, type Check, ok, problem, warning } from './check.ts';
 import { historyGrowthBytes } from './disk.ts';
@@ -26,10 +27,25 @@ export function checkRecording(recording: Recording, history: HistoryConfig, isI
     const historyFolder = existing(dirname(history.path));
     const isShared = isFolder(historyFolder) && diskOf(historyFolder).device === disk.device;
     const others = isShared ? (historyGrowthBytes(history) ?? 0) : 0;
-    return [writable, ...fileSystem(disk, folder), freeSpace(recording, disk.freeBytes, others, folder)];
+    const taken = !isInUse && folder === path ? inUse(path) : [];
+    return [
+      writable,
+      ...taken,
+      ...fileSystem(disk, folder),
+      freeSpace(recording, disk.freeBytes, others, folder),
+    ];
   } catch (error) {
     return [writable, problem('disk', errorMessage(error), 'a disk that can be asked')];
   }
+}
+
+/** By trying for its lock, for less than a millisecond. */
+function inUse(path: string): Check[] {
+  const release = lockFolder(path);
+  release?.();
+  if (release !== null) return [];
+  const mend = 'Stop it, or give this one a folder of its own: --recording FOLDER';
+  return [problem('lock', `another collector records to ${path}`, 'one for each folder', mend)];
 }
 
 function fileSystem({ kind, fileSystem: name }: Disk, folder: string): Check[] {

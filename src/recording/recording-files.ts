@@ -73,8 +73,9 @@ export class RecordingFiles {
     return this.#bytesDeleted;
   }
 
-  /** Makes the folder and looks at what is in it; throws where it couldn't be written to. */
+  /** Makes the folder and looks at what is in it now; throws where it couldn't be written to. */
   open(): void {
+    this.#stored = null;
     this.#look();
     accessSync(this.#options.path, constants.W_OK | constants.X_OK);
   }

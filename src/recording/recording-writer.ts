@@ -1,10 +1,12 @@
 import { constants, zstdCompressSync } from 'node:zlib';
 import { CANDUMP_LINE_BYTES_MAX, CandumpFormatter } from '../bus/log/candump-format.ts';
+import { lockFolder } from '../shared/folder-lock.ts';
 import { RECORDING_RETRY_MS, RECORDING_TEXT_BYTES } from '../shared/limits.ts';
+import { makeFolder } from '../shared/make-folder.ts';
 import type { FrameRing } from './frame-ring.ts';
 import { RecordingFiles, type RecordingFilesOptions } from './recording-files.ts';
 import type { RecorderProgress, RecordingProblem } from './recording-messages.ts';
-import { recordingProblem } from './recording-problem.ts';
+import { inUseError, recordingProblem } from './recording-problem.ts';
 
 const { ZSTD_c_checksumFlag, ZSTD_c_compressionLevel } = constants;
 
@@ -41,8 +43,9 @@ export class RecordingWriter {
   #bytesWritten = 0;
   #problem: RecordingProblem | null = null;
   #retryAtMs = 0;
-  /** The problem is one of open(): it may go without a frame that is written. */
+  /** The problem is one of open(): nothing is written before that is over, which may come without a frame. */
   #isUnopened = false;
+  #unlock: (() => void) | null = null;
 
   constructor(options: RecordingWriterOptions) {
     this.#options = options;
@@ -51,9 +54,13 @@ export class RecordingWriter {
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
   }
 
-  /** Looks whether the folder can be written to, ahead of the first frame. */
+  /** Takes the folder, and looks whether it can be written to, ahead of the first frame. */
   open(): void {
+    const { path } = this.#options;
     try {
+      makeFolder(path);
+      this.#unlock ??= lockFolder(path);
+      if (this.#unlock === null) throw inUseError(path);
       this.#files.open();
       this.#problem = null;
     } catch (error) {
@@ -106,6 +113,11 @@ export class RecordingWriter {
       this.#framesRefused += frames;
       return;
     }
+    if (this.#isUnopened) this.open();
+    if (this.#isUnopened) {
+      this.#framesRefused += frames;
+      return;
+    }
     try {
       const isCompressed = this.#options.compress === 'zstd';
       const bytes = isCompressed ? zstdCompressSync(text, { params: ZSTD_PARAMETERS }) : text;
@@ -113,7 +125,6 @@ export class RecordingWriter {
       this.#bytesWritten += bytes.length;
       this.#framesUnsynced += frames;
       this.#problem = null;
-      this.#isUnopened = false;
     } catch (error) {
       this.#framesRefused += frames;
       this.#pause(error);
@@ -131,6 +142,8 @@ export class RecordingWriter {
 
   close(): void {
     this.#settle(() => this.#files.finish());
+    this.#unlock?.();
+    this.#unlock = null;
   }
 
   #settle(makeDurable: () => void): void {

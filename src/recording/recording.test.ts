@@ -333,6 +333,46 @@ test('a folder that cannot be written to is told of before a frame comes, and wh
   assert.deepEqual([writer.progress.state, writer.progress.problem], ['recording', null]);
 });
 
+test('a folder that another recorder writes to is left to it, and taken over when it is free', {
+  skip: process.platform !== 'linux' && 'there are no locks of folders here',
+}, (context) => {
+  const path = join(temporaryDirectory(context), 'recording');
+  let nowMs = 0;
+  const ring = FrameRing.allocate(1024 * 1024);
+  const writers = [1, 2].map(
+    () => new RecordingWriter({ ...FORMAT, path, channels: ['can0'], monotonicMs: () => nowMs }),
+  );
+  const [first, second] = writers as [RecordingWriter, RecordingWriter];
+  for (const writer of writers) writer.open();
+  const recordOne = (writer: RecordingWriter, number: number) => {
+    const batch = FrameBatch.allocate(1);
+    batch.push(FIRST_US + number, number, 0, [number]);
+    ring.append(batch, 0);
+    writer.drain(ring);
+    writer.sync();
+  };
+  recordOne(first, 1);
+  recordOne(second, 2);
+  assert.deepEqual([first.progress.frames, first.progress.framesRefused], [1, 0]);
+  assert.equal(second.progress.problem?.code, 'RECORDING_IN_USE');
+  assert.match(
+    second.progress.problem.message,
+    /Another telemetry-collector records to \S+recording\. Stop it/,
+  );
+  nowMs = 5000;
+  recordOne(second, 3);
+  assert.deepEqual([second.progress.frames, second.progress.framesRefused], [0, 2]);
+  first.close();
+  nowMs = 10_000;
+  recordOne(second, 4);
+  assert.deepEqual([second.progress.state, second.progress.frames], ['recording', 1]);
+  second.close();
+  assert.deepEqual(
+    replayed(path).map(({ canId }) => canId),
+    [1, 4],
+  );
+});
+
 test('what an earlier run has recorded is known before a frame comes', (context) => {
   const path = join(temporaryDirectory(context), 'recording');
   const batch = FrameBatch.allocate(1);
