@@ -72,7 +72,7 @@ function summary({ frames, framesLost, files, bytes, path }: RecordingStatus): s
   const { queue, write, failed } = framesLost;
   const losses = [
     queue > 0 ? `${queue} lost: the disk was too slow` : '',
-    write > 0 ? `${write} lost: the disk refused them` : '',
+    write > 0 ? `${write} lost: they could not be written` : '',
     failed > 0 ? `${failed} lost: the recorder had ended` : '',
   ].filter(Boolean);
   return `${frames} frames recorded${losses.map((loss) => `, ${loss}`).join('')}; ${files} files of ${bytes} bytes in ${path}\n`;
