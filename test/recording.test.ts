@@ -233,3 +233,26 @@ test('Ctrl+C ends a recording of a live bus with all that was read', async (cont
   assert.ok(frames > 0, output);
   assert.equal(replay(recording).lines.length, frames);
 });
+
+test('that nobody reads what it says is no reason for record to fail', async (context) => {
+  const recording = join(temporaryDirectory(context), 'recording');
+  const child = spawn(
+    process.execPath,
+    [ENTRY, 'record', '--bus', 'sim:kart', '--recording', recording, '--log-file', 'none'],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  const [first] = await once(child.stdout, 'data');
+  assert.match(String(first), /Reading/);
+  child.stdout.destroy();
+  let errors = '';
+  child.stderr.on('data', (text) => {
+    errors += text;
+  });
+  await eventually(
+    async () => existsSync(recording) && readdirSync(recording).length > 0,
+    (isThere) => isThere,
+  );
+  child.kill('SIGINT');
+  const [code] = await once(child, 'close');
+  assert.equal(code, 0, errors);
+});

@@ -174,6 +174,8 @@ function plainSink(output: LogOutput): Sink {
 function standardOutputSink(): Sink {
   const destination = pino.destination({ dest: 1, sync: false, maxLength: WAITING_BYTES_MAX });
   destination.on('error', () => {});
+  // What is written there beside the log finds the reader gone as well: Ctrl+C ends that first in `record | tee`.
+  if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => {});
   return {
     write: (line) => {
       destination.write(line);
