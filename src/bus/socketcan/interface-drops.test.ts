@@ -36,4 +36,9 @@ test('what an interface loses is counted while it is read, over its returns', (t
   assert.equal(drops.count(), 11);
   set(2, 0, 0, 0);
   assert.equal(drops.count(), 12);
+  // What it loses at its end counts, and afterwards nothing.
+  set(4, 0, 0, 0);
+  drops.end();
+  set(9, 0, 0, 0);
+  assert.equal(drops.count(), 14);
 });

@@ -16,6 +16,7 @@ export class InterfaceDrops {
   readonly #folder: string;
   /** As the interface counted when it was looked at last; null where it doesn't tell. */
   #counted: number | null = null;
+  #isRead = false;
   #total = 0;
 
   /** `root` is '/' but in tests. */
@@ -25,11 +26,19 @@ export class InterfaceDrops {
 
   /** The interface is read from now on: what it has lost before is another matter. */
   begin(): void {
+    this.#isRead = true;
     this.#counted = this.#read();
+  }
+
+  /** The interface isn't read any more. */
+  end(): void {
+    this.count();
+    this.#isRead = false;
   }
 
   /** Frames lost since the first begin(), as long as the interface was read. */
   count(): number {
+    if (!this.#isRead) return this.#total;
     const counted = this.#read();
     // An interface that was plugged in anew counts from 0.
     if (counted !== null && this.#counted !== null && counted > this.#counted) {

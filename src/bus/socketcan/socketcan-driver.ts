@@ -359,6 +359,7 @@ export class SocketCanDriver implements BusDriver {
   close(): void {
     if (this.#fd < 0) return;
     this.#earlierDrops += this.#kernelDrops();
+    this.#interfaceDrops.end();
     this.#linux.close(this.#fd);
     this.#receiver.reset();
     this.#fd = -1;
