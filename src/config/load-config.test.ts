@@ -287,6 +287,12 @@ const mistakes: [yaml: string, source: string, path: string, message: RegExp][] 
     /twice recording.max_file_bytes at least; found 64MiB and 40MiB/,
   ],
   ['recording: {max_bytes: 100MiB}', '1', 'recording.max_bytes', /found 100MiB and 64MiB/],
+  [
+    'recording: {path: can/}\nbuses: [{name: old, url: "candump:can?speed=max"}]',
+    '1',
+    'recording.path',
+    /expected another folder than the one whose logs the bus old replays, or none; found ".*can"/,
+  ],
   ['recording: {path: ""}', '1:19', 'recording.path', /expected the path of a folder, or none/],
   ['log: {file: a/b.log}\nhistory: {path: a/b.log}', '1', 'log.file', /expected a file of its own/],
   ['buses: sim:kart', '1:8', 'buses', /expected a list of buses, each with a url; found "sim:kart"/],

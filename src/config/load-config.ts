@@ -108,6 +108,7 @@ export function loadConfig({
   sources[busSetting.path] = source;
   checkOwnFiles(values, sources, problems);
   checkRecordingBytes(values, sources, problems);
+  checkRecordingFolder(values, sources, buses, problems);
   checkHostSend(values, sources, buses, problems);
   checkCertificate(values, sources, problems);
   problems.throwIfAny();
@@ -179,6 +180,22 @@ function checkRecordingBytes(
     sources[path]!,
     `expected recording.max_bytes to be twice recording.max_file_bytes at least; found ${formatSizeBytes(allBytes)} and ${formatSizeBytes(fileBytes)}`,
   );
+}
+
+/** A recording that is replayed would be recorded once more, and the oldest of it deleted for that. */
+function checkRecordingFolder(
+  values: ReadonlyMap<string, SettingValue>,
+  sources: Readonly<Record<string, string>>,
+  buses: readonly BusConfig[],
+  problems: ProblemList,
+): void {
+  const path = 'recording.path';
+  const folder = values.get(path);
+  if (typeof folder !== 'string') return;
+  const replayed = buses.find(({ spec }) => isLog(spec) && resolve(spec.path) === resolve(folder));
+  if (replayed === undefined) return;
+  const expected = `another folder than the one whose logs the bus ${replayed.name} replays, or none`;
+  problems.add(path, sources[path]!, `expected ${expected}; found ${found(folder)}`);
 }
 
 /** The health can be sent only where it is read, and on buses that take frames. */
