@@ -41,9 +41,14 @@ export function checkRecording(recording: Recording, history: HistoryConfig, isI
 
 /** By trying for its lock, for less than a millisecond. */
 function inUse(path: string): Check[] {
-  const release = lockFolder(path);
-  release?.();
-  if (release !== null) return [];
+  try {
+    const release = lockFolder(path);
+    release?.();
+    if (release !== null) return [];
+  } catch {
+    // One that this user may not even look into is told of as that.
+    return [];
+  }
   const mend = 'Stop it, or give this one a folder of its own: --recording FOLDER';
   return [problem('lock', `another collector records to ${path}`, 'one for each folder', mend)];
 }
