@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { zstdDecompressSync } from 'node:zlib';
 import { writeKartLog } from '../bench/kart-log.ts';
 import { FrameBatch } from '../src/bus/frame-batch.ts';
-import { CandumpDriver } from '../src/bus/log/candump-driver.ts';
+import { LogDriver } from '../src/bus/log/log-driver.ts';
 import { eventually, startService } from './support/service.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 
@@ -34,7 +34,7 @@ interface Replay {
 }
 
 function replay(path: string): Replay {
-  const driver = new CandumpDriver({
+  const driver = new LogDriver({
     kind: 'candump',
     path,
     speed: 'max',

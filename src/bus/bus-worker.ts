@@ -271,8 +271,8 @@ async function driverFactory(url: BusUrl): Promise<(wait: WaitForWake) => BusDri
     }
     case 'candump':
     case 'asc': {
-      const { CandumpDriver } = await import('./log/candump-driver.ts');
-      return (wait) => new CandumpDriver({ ...url, wait, nowUs: wallClockUs });
+      const { LogDriver } = await import('./log/log-driver.ts');
+      return (wait) => new LogDriver({ ...url, wait, nowUs: wallClockUs });
     }
     case 'sim': {
       const { SimulatedKartDriver } = await import('./simulated-kart/simulated-kart-driver.ts');

@@ -7,8 +7,8 @@ import { pino } from 'pino';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { FRAME_FLAG } from '../bus/can-frame.ts';
 import { FrameBatch } from '../bus/frame-batch.ts';
-import { CandumpDriver } from '../bus/log/candump-driver.ts';
 import { channelNames } from '../bus/log/candump-format.ts';
+import { LogDriver } from '../bus/log/log-driver.ts';
 import { recordingFileName, recordingFileNumber } from '../bus/log/recording-file.ts';
 import { FrameRing } from './frame-ring.ts';
 import { Recorder } from './recorder.ts';
@@ -39,7 +39,7 @@ function framesOf(batch: FrameBatch): Frame[] {
 
 /** What the driver replays of a file or a folder. */
 function replayed(path: string): Frame[] {
-  const driver = new CandumpDriver({
+  const driver = new LogDriver({
     kind: 'candump',
     path,
     speed: 'max',

@@ -15,7 +15,7 @@ import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
 import type { StatusReply } from '../../src/api/schemas.ts';
 import { FrameBatch } from '../../src/bus/frame-batch.ts';
-import { CandumpDriver } from '../../src/bus/log/candump-driver.ts';
+import { LogDriver } from '../../src/bus/log/log-driver.ts';
 import { rawSocketsOn } from '../support/raw-sockets.ts';
 import { eventually, startService } from '../support/service.ts';
 
@@ -186,7 +186,7 @@ test('a full disk pauses the recording, tells how many frames it costs, and is g
     assert.match(service.output(), /recording paused/);
     assert.match(service.output(), /recording resumed/);
 
-    const driver = new CandumpDriver({
+    const driver = new LogDriver({
       kind: 'candump',
       path: recording,
       speed: 'max',

@@ -20,7 +20,7 @@ const CLOCK_STEP_BACK_US = 1_000_000;
 /** The pause between two passes of a loop at a pace, so that a log of a moment doesn't become a flood. */
 const LOOP_PAUSE_MS = 10;
 
-export interface CandumpOptions {
+export interface LogDriverOptions {
   readonly kind: LogUrl['kind'];
   /** A log, or a folder of logs. */
   readonly path: string;
@@ -37,8 +37,8 @@ export interface CandumpOptions {
 }
 
 /** Replays candump or ASC logs, one or a folder of them, at the pace of their timestamps or as fast as it goes. */
-export class CandumpDriver implements BusDriver {
-  readonly #options: CandumpOptions;
+export class LogDriver implements BusDriver {
+  readonly #options: LogDriverOptions;
   readonly #monotonicMs: () => number;
   readonly #pending = FrameBatch.allocate(PENDING_FRAMES);
   #log: LogFrames | null = null;
@@ -52,7 +52,7 @@ export class CandumpDriver implements BusDriver {
   /** The log timestamp of the frame replayed last. */
   #lastUs = 0;
 
-  constructor(options: CandumpOptions) {
+  constructor(options: LogDriverOptions) {
     this.#options = options;
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
   }

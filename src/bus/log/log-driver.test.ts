@@ -9,10 +9,10 @@ import { candumpLog } from '../../../test/support/candump-log.ts';
 import { BusError } from '../../shared/errors.ts';
 import { BUS_WAIT_MAX_MS, FRAME_BATCH_AGE_MAX_MS } from '../../shared/limits.ts';
 import { FrameBatch } from '../frame-batch.ts';
-import { CandumpDriver, type CandumpOptions } from './candump-driver.ts';
+import { LogDriver, type LogDriverOptions } from './log-driver.ts';
 import { ZstdFrames } from './zstd-frames.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'candump-driver-'));
+const folder = mkdtempSync(join(tmpdir(), 'log-driver-'));
 after(() => rmSync(folder, { recursive: true }));
 
 /** 2025-01-01, when the logs of these tests were recorded, and a year later, when they are replayed. */
@@ -44,14 +44,14 @@ interface Replayed {
 
 /** A driver on a clock that moves only while the driver waits. */
 class Replay {
-  readonly driver: CandumpDriver;
+  readonly driver: LogDriver;
   readonly frames: Replayed[] = [];
   readonly waitsMs: number[] = [];
   nowMs = 0;
   isEnded = false;
 
-  constructor(path: string, options: Partial<CandumpOptions> = {}) {
-    this.driver = new CandumpDriver({
+  constructor(path: string, options: Partial<LogDriverOptions> = {}) {
+    this.driver = new LogDriver({
       kind: 'candump',
       path,
       speed: 1,
@@ -216,7 +216,7 @@ describe('at a pace', () => {
 
   test('the real clock is kept', () => {
     const sleeper = new Int32Array(new SharedArrayBuffer(4));
-    const driver = new CandumpDriver({
+    const driver = new LogDriver({
       kind: 'candump',
       path: logFile(logOf(0, 30, 60)),
       speed: 1,
