@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
-import { SampleBatch } from '../protocol/sample-batch.ts';
+import type { SampleBatch } from '../protocol/sample-batch.ts';
 import { recordOf, type SeriesRecord, type SeriesTable } from '../protocol/series-table.ts';
 import {
   type ClockChange,
@@ -12,24 +12,19 @@ import {
   uncertainAfter,
   wallClockUs,
 } from '../shared/clock.ts';
-import { type DurationCounts, DurationHistogram } from '../shared/duration-histogram.ts';
+import type { DurationCounts } from '../shared/duration-histogram.ts';
 import { errorMessage, HistoryError, QueryError } from '../shared/errors.ts';
 import {
-  CLOCK_STEPS_KEPT,
   HISTORY_QUERIES_WAITING_MAX,
   HISTORY_REOPEN_MS,
   NEWEST_SAMPLES_KEPT,
-  SAMPLE_BATCHES_FREE_LOW,
   SAMPLE_BATCHES_MAX,
 } from '../shared/limits.ts';
-import { type FaultLog, rateLimited } from '../shared/log.ts';
-import type { SetAside } from './database/damaged-database.ts';
 import type { Durability } from './database/database.ts';
 import type { StoredState } from './database/stored-history.ts';
 import { addGap, type Gap, type GapQuery, spanOf } from './gap.ts';
 import type {
   Answer,
-  CorrectionDone,
   FromWriter,
   Question,
   StoredError,
@@ -42,14 +37,14 @@ import {
   type ColumnsQuery,
   type HistoryPage,
   type HistoryQuery,
-  type HistorySize,
   type SeriesQuery,
 } from './history-query.ts';
+import { type HistoryFigures, HistoryReport } from './history-report.ts';
 import { type QueryCounts, QueryMeter } from './query-meter.ts';
 import { HistoryReaderHandle } from './reader/history-reader-handle.ts';
 import { NewestSamples } from './reader/newest-samples.ts';
 import type { Retention } from './retention.ts';
-import type { CorrectedSpan } from './writer/clock-ledger.ts';
+import { SampleQueue } from './sample-queue.ts';
 import { type OpenedHistory, type StartedWriter, startWriter } from './writer/start-writer.ts';
 
 export interface HistoryOptions extends Retention {
@@ -76,33 +71,8 @@ export interface StoredHistory {
   readonly states: readonly StoredState[];
 }
 
-export interface HistoryStatus {
-  readonly path: string;
+export interface HistoryStatus extends HistoryFigures {
   readonly state: 'closed' | 'open' | 'failed';
-  readonly size: HistorySize;
-  /** Null until the database was opened. */
-  readonly durability: Durability | null;
-  /** Made durable since the start. */
-  readonly samplesStored: number;
-  readonly samplesLost: {
-    /** All batches were waiting for the writer. */
-    readonly queue: number;
-    /** The database refused them. */
-    readonly write: number;
-  };
-  readonly commits: number;
-  readonly lastCommitMs: number | null;
-  readonly problem: StoredError | null;
-  /** The last database of this run that was damaged and set aside. */
-  readonly setAside: SetAside | null;
-  /** Times that a chunk or block was met that can't be read. */
-  readonly damages: number;
-  /** Timestamps moved since the start, as the clock was set. */
-  readonly samplesCorrected: number;
-  /** Spans of samples that are corrected, also by earlier runs; the last ones, the newest first. */
-  readonly corrected: readonly CorrectedSpan[];
-  /** The last ones since the start. */
-  readonly corrections: readonly CorrectionDone[];
   readonly batchesInUse: number;
   readonly batchesMax: number;
   readonly queriesWaiting: number;
@@ -115,16 +85,6 @@ export interface HistoryTimings {
   readonly commits: DurationCounts;
   readonly queries: QueryCounts;
 }
-
-const NOTHING_STORED: HistorySize = {
-  samples: 0,
-  firstSeq: null,
-  firstTimestampUs: null,
-  lastTimestampUs: null,
-  gaps: 0,
-  bytes: 0,
-  walBytes: 0,
-};
 
 /**
  * The history as the main thread sees it: samples go to the writer's thread in batches, queries to the
@@ -143,39 +103,17 @@ export class PersistentTelemetryStore {
   readonly #queryMeter = new QueryMeter();
   #flushTimer: NodeJS.Timeout | undefined;
 
-  /** Memory that isn't written to isn't there yet: what is seldom used costs nothing. */
-  readonly #batches = Array.from({ length: SAMPLE_BATCHES_MAX }, () => SampleBatch.allocate());
-  /** Places of batches; the last given back is the first to be used again. */
-  readonly #free = this.#batches.map((_, place) => place).reverse();
-  #current = this.#free.pop()!;
-  #nextSeq = 1;
-  #reservedSeq = 0;
+  readonly #queue = new SampleQueue();
+  readonly #report: HistoryReport;
   #seriesTold = 0;
   /** Gaps that the writer is told of when the next commit is asked for, so that they can't pile up before it. */
   readonly #gapsUntold: Gap[] = [];
   #isUncommitted = false;
   /** Called back, in order, as the writer answers one commit after the other. */
   readonly #commitsAsked: (() => void)[] = [];
-  readonly #waitingForRoom: (() => void)[] = [];
 
   #state: HistoryStatus['state'] = 'closed';
-  #size = NOTHING_STORED;
-  #durability: Durability | null = null;
-  #samplesHandedOver = 0;
-  #samplesStored = 0;
-  #lostInQueue = 0;
-  #lostInWrite = 0;
-  #commits = 0;
-  #lastCommitMs: number | null = null;
-  readonly #commitDurations = new DurationHistogram();
-  #problem: StoredError | null = null;
-  #setAside: SetAside | null = null;
-  #damages = 0;
   #uncertainFromSeq: number | null = null;
-  #samplesCorrected = 0;
-  readonly #corrections: CorrectionDone[] = [];
-  #corrected: readonly CorrectedSpan[] = [];
-  readonly #logFault: FaultLog;
   /** When the run began, by the wall clock. */
   #beganUs = 0;
   /** What samples are stamped by. */
@@ -187,16 +125,16 @@ export class PersistentTelemetryStore {
     this.#options = options;
     this.#table = table;
     this.#clock = options.clock ?? NO_CLOCK;
-    this.#logFault = rateLimited(options.log);
+    this.#report = new HistoryReport(options.path, options.log);
     this.#newest = new NewestSamples(NEWEST_SAMPLES_KEPT, table);
     this.#reader = new HistoryReaderHandle({
       path: options.path,
-      batches: this.#batches.map(({ buffer }) => buffer),
+      batches: this.#queue.buffers,
       table,
       meter: this.#queryMeter,
       log: options.log,
       onDamage: (message, block) => {
-        this.#tellDamage(message);
+        this.#report.damaged(message);
         if (block !== null) this.#quarantine(block, message);
       },
     });
@@ -218,8 +156,7 @@ export class PersistentTelemetryStore {
     const { error, held } = answer;
     if (held === null) throw new HistoryError(error.code, error.message);
     this.#state = 'failed';
-    this.#nextSeq = held.nextSeq;
-    this.samples.begin(held.nextSeq);
+    this.#queue.begin(held.nextSeq);
     // What the database holds is known to it, should it be the one that is opened.
     this.#seriesTold = held.series.length;
     this.#refused(error);
@@ -232,7 +169,7 @@ export class PersistentTelemetryStore {
     const { maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs } = this.#options;
     const data: WriterThreadData = {
       path,
-      batches: this.#batches.map(({ buffer }) => buffer),
+      batches: this.#queue.buffers,
       flushIntervalMs,
       durability,
       isLive,
@@ -240,26 +177,21 @@ export class PersistentTelemetryStore {
       retention: { maxAgeMs, maxSamples, maxBytes, secondsMaxAgeMs, minutesMaxAgeMs },
       protocolFiles: this.#table.protocolFiles,
       beganUs,
-      nextSeq: beganUs === null ? 0 : this.#nextSeq,
+      nextSeq: beganUs === null ? 0 : this.#queue.nextSeq,
     };
-    return startWriter(data, (message) => this.#tellDamage(message));
+    return startWriter(data, (message) => this.#report.damaged(message));
   }
 
   #begin(writer: Worker, opened: OpenedHistory, nextSeq: number): void {
     this.#writer = writer;
     this.#state = 'open';
-    this.#reservedSeq = opened.reservedSeq;
     this.#newest.add(opened.newest, opened.newest.seq);
-    this.#nextSeq = nextSeq;
-    this.samples.begin(nextSeq);
+    this.#queue.begin(nextSeq);
+    this.#queue.reserve(opened.reservedSeq);
     // What is stored already has been told; only the series after it are new to the writer.
     this.#seriesTold = opened.series.length;
-    this.#size = opened.size;
-    this.#durability = opened.durability;
     this.#uncertainFromSeq = opened.uncertainFromSeq;
-    this.#corrected = opened.corrected;
-    if (opened.correction !== null) this.#tellCorrection(opened.correction);
-    if (opened.setAside !== null) this.#tellSetAside(opened.setAside);
+    this.#report.opened(opened);
     // The writer may have found a gap, of the time before this run.
     this.#isUncommitted = true;
     writer.on('message', (message: FromWriter) => this.#handleWriter(message));
@@ -270,13 +202,7 @@ export class PersistentTelemetryStore {
   /** The disk refuses the database: it is tried again. */
   #refused(error: StoredError): void {
     if (this.#state !== 'failed') return;
-    if (this.#problem?.message !== error.message) {
-      this.#options.log.error(
-        { ...error },
-        'the disk refuses the history: nothing is stored until it does not',
-      );
-    }
-    this.#problem = error;
+    this.#report.refused(error);
     this.#reopenTimer = setTimeout(() => {
       // So that the loss is shown, however slowly samples come.
       this.handOver();
@@ -295,26 +221,22 @@ export class PersistentTelemetryStore {
     if (this.#state === 'failed' && this.#isOurs(answer)) {
       // What has come since is lost as well.
       this.handOver();
-      this.#problem = null;
-      this.#begin(writer, answer, this.#nextSeq);
+      this.#begin(writer, answer, this.#queue.nextSeq);
       this.#options.log.info('the disk takes the history again');
       return;
     }
     writer.postMessage({ kind: 'close', nextSeq: answer.nextSeq } satisfies ToWriter);
     if (this.#state !== 'failed') return;
-    this.#problem = {
-      code: 'HISTORY_UNAVAILABLE',
-      message:
-        'The disk takes the database again, but it could not be read at the start: restart the service.',
-    };
-    this.#options.log.error({ ...this.#problem }, 'history is not written');
+    const message =
+      'The disk takes the database again, but it could not be read at the start: restart the service.';
+    this.#report.unknown({ code: 'HISTORY_UNAVAILABLE', message });
   }
 
   /** Whether a database is the one that was read at the start, or as empty: numbers mean in it what they do here. */
   #isOurs({ series, nextSeq }: OpenedHistory): boolean {
     const known = this.#table.since(0).map(recordOf);
     return (
-      nextSeq <= this.#nextSeq &&
+      nextSeq <= this.#queue.nextSeq &&
       series.length === this.#seriesTold &&
       series.every((one, index) => isDeepStrictEqual(one, known[index]))
     );
@@ -322,52 +244,36 @@ export class PersistentTelemetryStore {
 
   /** The batch to append to. Another one after every handOver(). */
   get samples(): SampleBatch {
-    return this.#batches[this.#current]!;
+    return this.#queue.current;
   }
 
   /**
    * Lets queries see what the current batch holds by now. When nothing could be stored for so long that the
-   * numbers reserved are used up, samples stay unseen until they are stored: after a crash their numbers
-   * would be given again.
+   * numbers reserved are used up, samples stay unseen until they are stored.
    */
   publish(): void {
-    this.#publish(this.samples);
-  }
-
-  #publish(batch: SampleBatch): void {
-    if (this.#mayBeSeen(batch)) batch.publish();
-  }
-
-  #mayBeSeen({ firstSeq, count }: SampleBatch): boolean {
-    return firstSeq + count <= this.#reservedSeq;
-  }
-
-  /** Batches that wait for the writer unseen are seen ahead of the current one: there is never a gap to see. */
-  #renewReservation(reservedSeq: number): void {
-    this.#reservedSeq = reservedSeq;
-    const inOrder = this.#batches.toSorted((left, right) => left.firstSeq - right.firstSeq);
-    for (const batch of inOrder) this.#publish(batch);
+    this.#queue.publish();
   }
 
   /** Gives the current batch to the writer and begins another. */
   handOver(): void {
-    const { count } = this.samples;
-    if (count === 0) return;
-    this.#nextSeq += count;
-    const next = this.#state === 'open' ? this.#free.pop() : undefined;
-    if (next === undefined) {
-      const isFailed = this.#state === 'failed';
-      if (isFailed) {
-        this.#samplesHandedOver += count;
-        this.#lostInWrite += count;
-      } else this.#lostInQueue += count;
-      const span = spanOf([this.samples.timestampUs.subarray(0, count)]);
-      this.gap({ bus: null, cause: isFailed ? 'disk' : 'queue', ...span, count });
-    } else {
+    if (this.samples.count === 0) return;
+    if (this.#state === 'open' && this.#queue.hasAnother) {
       this.#giveToWriter();
-      this.#current = next;
+      this.#queue.advance();
+    } else {
+      this.#lose();
+      this.#queue.drop();
     }
-    this.samples.begin(this.#nextSeq);
+  }
+
+  #lose(): void {
+    const { timestampUs, count } = this.samples;
+    const isFailed = this.#state === 'failed';
+    if (isFailed) this.#report.lostUnwritten(count);
+    else this.#report.lostInQueue(count);
+    const span = spanOf([timestampUs.subarray(0, count)]);
+    this.gap({ bus: null, cause: isFailed ? 'disk' : 'queue', ...span, count });
   }
 
   #giveToWriter(): void {
@@ -378,19 +284,11 @@ export class PersistentTelemetryStore {
     }
     const { count } = this.samples;
     this.publish();
-    if (this.#mayBeSeen(this.samples)) this.#newest.add(columnsOf(this.samples), this.samples.firstSeq);
+    if (this.#queue.mayBeSeen) this.#newest.add(columnsOf(this.samples), this.samples.firstSeq);
     else this.#newest.forget();
-    this.#tellWriter({ kind: 'samples', batch: this.#current, count });
-    this.#samplesHandedOver += count;
+    this.#tellWriter({ kind: 'samples', batch: this.#queue.place, count });
+    this.#report.handedOver(count);
     this.#isUncommitted = true;
-  }
-
-  #giveBack(places: readonly number[]): void {
-    for (const place of places) {
-      // Emptied at once: what was lost must not be found any more.
-      this.#batches[place]!.begin(0);
-      this.#free.push(place);
-    }
   }
 
   /** Takes note that samples are missing. It is found once it is stored, with the next commit. */
@@ -401,7 +299,7 @@ export class PersistentTelemetryStore {
 
   /** The oldest sample that is stored; null where none is. Retention takes it with the next commit. */
   get firstSeq(): number | null {
-    return this.#size.firstSeq;
+    return this.#report.size.firstSeq;
   }
 
   /** The first of the samples that a step of the clock may correct; null where there are none. */
@@ -421,19 +319,19 @@ export class PersistentTelemetryStore {
       this.#newest.shift(this.#uncertainFromSeq, correctionUs);
       for (const [at, gap] of this.#gapsUntold.entries()) this.#gapsUntold[at] = movedGap(gap, correctionUs);
     }
-    this.#uncertainFromSeq = uncertainAfter(this.#uncertainFromSeq, change, this.#nextSeq);
+    this.#uncertainFromSeq = uncertainAfter(this.#uncertainFromSeq, change, this.#queue.nextSeq);
     if (this.#state !== 'open') return;
-    this.#tellWriter({ kind: 'clock', change, firstSeq: this.#nextSeq, wallClockUs });
+    this.#tellWriter({ kind: 'clock', change, firstSeq: this.#queue.nextSeq, wallClockUs });
   }
 
   /** Whether there is room for all that a source can have on the way; otherwise it is to wait. */
   get hasRoom(): boolean {
-    return this.#free.length >= SAMPLE_BATCHES_FREE_LOW || this.#state !== 'open';
+    return this.#queue.hasRoom || this.#state !== 'open';
   }
 
   /** Calls back, once, when hasRoom has become true again. */
   whenRoom(callback: () => void): void {
-    this.#waitingForRoom.push(callback);
+    this.#queue.whenRoom(callback);
   }
 
   #flush(): void {
@@ -472,7 +370,7 @@ export class PersistentTelemetryStore {
   query(asked: HistoryQuery, memory?: ArrayBuffer): Promise<HistoryPage> {
     const askedMs = performance.now();
     const { order, cursor = 0 } = asked;
-    const isForeign = order === 'asc' && cursor >= this.#nextSeq + this.samples.count;
+    const isForeign = order === 'asc' && cursor >= this.#queue.endSeq;
     const query = isForeign ? { ...asked, cursor: undefined } : asked;
     const page = this.#newestPage(query);
     if (page === null) {
@@ -485,15 +383,9 @@ export class PersistentTelemetryStore {
 
   /** A page that lies within the newest samples, as the reader would give it; null where it doesn't. */
   #newestPage(query: HistoryQuery): HistoryPage | null {
-    if (this.#state === 'closed' || !this.#mayBeSeen(this.samples)) return null;
+    if (this.#state === 'closed' || !this.#queue.mayBeSeen) return null;
     const { firstSeq, count } = this.samples;
     return this.#newest.page(query, { firstSeq, count, ...columnsOf(this.samples) });
-  }
-
-  /** Retention may have taken some of the newest samples: what is stored and on the way is what there is. */
-  #forgetDropped(): void {
-    const onTheWay = this.#samplesHandedOver - this.#samplesStored - this.#lostInWrite;
-    if (this.#newest.count > this.#size.samples + onTheWay) this.#newest.forget();
   }
 
   /** Asks for signals over time; gives the JSON text of SeriesSchema. Rejects as query() does. */
@@ -523,32 +415,11 @@ export class PersistentTelemetryStore {
       );
     }
     if (this.#writer === null) {
-      const message = `The disk refuses the history: ${this.#problem?.message}`;
+      const message = `The disk refuses the history: ${this.#report.problem?.message}`;
       return Promise.reject(new QueryError(503, 'HISTORY_CLOSED', message));
     }
     this.publish();
     return this.#reader.ask(question, transfer);
-  }
-
-  #tellDamage(message: string): void {
-    this.#damages++;
-    this.#logFault(
-      'error',
-      'damage',
-      { damage: message },
-      'history is damaged: some samples are passed over',
-    );
-  }
-
-  #tellCorrection(correction: CorrectionDone): void {
-    const { fromSeq, toSeq, shiftUs, samples } = correction;
-    this.#samplesCorrected += samples;
-    this.#corrections.push(correction);
-    if (this.#corrections.length > CLOCK_STEPS_KEPT) this.#corrections.shift();
-    this.#options.log.warn(
-      { samples, moved_by_s: shiftUs / 1_000_000, from_seq: fromSeq, to_seq: toSeq - 1 },
-      'the timestamps of samples that were recorded before the clock was set are corrected',
-    );
   }
 
   /** The next questions pass over it without a word. */
@@ -558,57 +429,34 @@ export class PersistentTelemetryStore {
     this.#isUncommitted = true;
   }
 
-  #tellSetAside(setAside: SetAside): void {
-    this.#setAside = setAside;
-    const { path, reason } = setAside;
-    this.#options.log.error(
-      { database: this.#options.path, set_aside: path, reason, look_at_it: `sqlite3 '${path}' .recover` },
-      'the history is damaged: it was set aside, and a new one begun',
-    );
-  }
-
   #handleWriter(message: FromWriter): void {
     switch (message.kind) {
       case 'recycle':
-        this.#giveBack(message.batches);
-        while (this.#waitingForRoom.length > 0 && this.hasRoom) this.#waitingForRoom.shift()!();
+        this.#queue.giveBack(message.batches);
         break;
       case 'committed':
-        this.#size = message.size;
-        // That a gap could be stored doesn't say that samples can.
-        this.#samplesStored += message.samples;
-        this.#forgetDropped();
-        if (message.samples === 0) break;
-        this.#commits++;
-        this.#renewReservation(message.reservedSeq);
-        this.#lastCommitMs = message.durationMs;
-        this.#commitDurations.observe(message.durationMs);
-        this.#problem = null;
+        this.#report.committed(message);
+        // Retention may have taken some of the newest samples.
+        if (this.#newest.count > this.#report.samplesKept) this.#newest.forget();
+        if (message.samples > 0) this.#queue.reserve(message.reservedSeq);
         break;
       case 'failed':
-        this.#lostInWrite += message.samplesLost;
+        this.#report.failed(message);
         if (message.samplesLost > 0) this.#newest.forget();
-        this.#options.log.error(
-          { ...message.error, samples_lost: message.samplesLost },
-          'history write failed',
-        );
-        this.#problem = message.error;
         // What was lost is a gap, which is to be stored even where no sample follows.
         this.#isUncommitted = true;
         break;
       case 'set_aside':
-        this.#tellSetAside(message.setAside);
+        this.#report.setAside(message.setAside);
         this.#newest.forget();
         // The reader answers what it was asked from the old one; the next query starts another.
         this.#reader.retire();
         break;
       case 'corrected':
-        this.#size = message.size;
-        this.#corrected = message.corrected;
-        this.#tellCorrection(message.correction);
+        this.#report.corrected(message);
         break;
       case 'damaged':
-        this.#tellDamage(message.message);
+        this.#report.damaged(message.message);
         break;
       case 'settled':
         this.#commitsAsked.shift()?.();
@@ -618,32 +466,19 @@ export class PersistentTelemetryStore {
 
   /** The state and the API go on without the history; what it doesn't get is counted as lost. */
   #writerDied(error: unknown): void {
-    this.#options.log.fatal({ err: error }, 'history writer died: samples are no longer stored');
+    this.#report.writerDied(error);
     this.#state = 'failed';
     this.#newest.forget();
-    this.#problem = { code: 'HISTORY_WRITER_DIED', message: String(error) };
-    this.#lostInWrite = this.#samplesHandedOver - this.#samplesStored;
     this.#isUncommitted = false;
-    for (const callback of [...this.#waitingForRoom.splice(0), ...this.#commitsAsked.splice(0)]) callback();
+    this.#queue.stopWaiting();
+    for (const callback of this.#commitsAsked.splice(0)) callback();
   }
 
   status(): HistoryStatus {
     return {
-      path: this.#options.path,
+      ...this.#report.figures(),
       state: this.#state,
-      size: this.#size,
-      durability: this.#durability,
-      samplesStored: this.#samplesStored,
-      samplesLost: { queue: this.#lostInQueue, write: this.#lostInWrite },
-      commits: this.#commits,
-      lastCommitMs: this.#lastCommitMs,
-      problem: this.#problem,
-      setAside: this.#setAside,
-      damages: this.#damages,
-      samplesCorrected: this.#samplesCorrected,
-      corrections: this.#corrections,
-      corrected: this.#corrected,
-      batchesInUse: SAMPLE_BATCHES_MAX - this.#free.length,
+      batchesInUse: this.#queue.batchesInUse,
       batchesMax: SAMPLE_BATCHES_MAX,
       queriesWaiting: this.#reader.waiting,
       queriesWaitingMax: HISTORY_QUERIES_WAITING_MAX,
@@ -651,7 +486,7 @@ export class PersistentTelemetryStore {
   }
 
   timings(): HistoryTimings {
-    return { commits: this.#commitDurations.counts(), queries: this.#queryMeter.counts() };
+    return { commits: this.#report.commitDurations, queries: this.#queryMeter.counts() };
   }
 
   /** Makes everything durable and ends both threads. */
@@ -661,7 +496,7 @@ export class PersistentTelemetryStore {
     if (this.#state === 'closed') return;
     const writer = this.#state === 'open' ? this.#writer : null;
     const ended = new Promise((resolve) => writer?.once('exit', resolve));
-    const nextSeq = this.#nextSeq + this.samples.count;
+    const nextSeq = this.#queue.endSeq;
     if (writer !== null) {
       // Nothing comes after it, so it goes even when no batch is left to begin.
       if (this.samples.count > 0) this.#giveToWriter();
