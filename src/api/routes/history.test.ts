@@ -166,10 +166,16 @@ describe('the Link header', () => {
     assert.equal(nextOf(await served.get(`${HISTORY}?order=asc&offset=${SAMPLES - 100}`)), null);
   });
 
-  test('a cursor behind every sample ends at once', async () => {
-    assert.deepEqual(await samplesOf(`?order=asc&cursor=${SAMPLES + 1000}`), []);
-    assert.deepEqual(await samplesOf(`?order=asc&cursor=${Number.MAX_SAFE_INTEGER}`), []);
+  test('a cursor of the last sample ends at once', async () => {
+    assert.deepEqual(await samplesOf(`?order=asc&cursor=${SAMPLES}`), []);
     assert.deepEqual(await samplesOf('?order=desc&cursor=0'), []);
+  });
+
+  test('a cursor that no sample has had is of another history: this one is told from its beginning', async () => {
+    for (const cursor of [SAMPLES + 1000, Number.MAX_SAFE_INTEGER]) {
+      const [first] = await samplesOf(`?order=asc&cursor=${cursor}`);
+      assert.equal(first!.seq, 1);
+    }
   });
 });
 
